@@ -1,0 +1,1 @@
+"""threadwire: a synchronous, threaded HTTP/1.1 client."""
