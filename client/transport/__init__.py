@@ -1,0 +1,1 @@
+"""Floor 1: one request, one final response, over blocking sockets."""
