@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests import leaks
+from tests.nginx import NginxServer, find_nginx
 from tests.scripted_server import ScriptedServer
 from tests.tls_authority import TLSAuthority
 
@@ -72,3 +73,13 @@ def scripted_tls_server(tls_authority: TLSAuthority) -> Iterator[ScriptedServer]
 def tls_authority(tmp_path_factory: pytest.TempPathFactory) -> TLSAuthority:
     """The private certificate authority of this run."""
     return TLSAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory, tls_authority: TLSAuthority) -> Iterator[NginxServer]:
+    """A real nginx, plain and TLS; the test that asks for it bears the mark ``interop``."""
+    if find_nginx() is None:
+        pytest.skip("nginx is not installed; on Debian: apt-get install nginx-light")
+    certificate = tls_authority.issue_files("localhost", "127.0.0.1")
+    with NginxServer(tmp_path_factory.mktemp("nginx"), certificate) as server:
+        yield server
