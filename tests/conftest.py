@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
 from tests import leaks
+from tests.environment import client_variables
 from tests.nginx import NginxServer, find_nginx
 from tests.scripted_server import ScriptedServer
 from tests.tls_authority import TLSAuthority
@@ -18,30 +18,13 @@ from tests.tls_authority import TLSAuthority
 hypothesis.settings.register_profile("threadwire", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("threadwire")
 
-#: What a client reads from its environment; a developer's own settings must not decide a test.
-ENVIRONMENT = (
-    "ALL_PROXY",
-    "CURL_CA_BUNDLE",
-    "FTP_PROXY",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NETRC",
-    "NO_PROXY",
-    "REQUESTS_CA_BUNDLE",
-    "REQUEST_METHOD",
-    "SSLKEYLOGFILE",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-)
-
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Take proxies, certificates and ~/.netrc of the developer's machine away; a test sets its own by monkeypatch."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        for name in list(os.environ):
-            if name.upper() in ENVIRONMENT:
-                monkeypatch.delenv(name)
+        for name in client_variables():
+            monkeypatch.delenv(name)
         home = str(tmp_path_factory.mktemp("home"))
         monkeypatch.setenv("HOME", home)
         monkeypatch.setenv("USERPROFILE", home)

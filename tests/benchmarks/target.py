@@ -1,0 +1,101 @@
+"""The server that is asked: nginx, or where it is missing a forked loop over raw sockets; never in this process.
+
+Both answer ``/hello``, ``/echo``, ``/json`` and ``/bytes/N`` as tests/nginx.py describes them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import multiprocessing
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.nginx import NginxServer, document, find_nginx, pattern
+from tests.tls_authority import TLSAuthority
+
+__all__ = ["LARGE", "Target", "opened_target"]
+
+LARGE = 64 << 20  # bytes of the large download
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the benchmarks go; ``tls_url`` is None where the server has no TLS."""
+
+    name: str
+    url: str
+    tls_url: str | None
+    bundle: Path
+
+
+@contextlib.contextmanager
+def opened_target() -> Iterator[Target]:
+    """Run the server for the time of a with block."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        authority = TLSAuthority(folder)
+        if find_nginx() is not None:
+            certificate = authority.issue_files("localhost", "127.0.0.1")
+            (folder / "nginx").mkdir()
+            with NginxServer(folder / "nginx", certificate, sizes=(LARGE,)) as server:
+                yield Target("nginx", server.url, server.tls_url, authority.bundle)
+        else:
+            with forked_server() as url:
+                yield Target("forked raw-socket loop (nginx is not installed)", url, None, authority.bundle)
+
+
+@contextlib.contextmanager
+def forked_server() -> Iterator[str]:
+    """Answer on a free port from a child process, one thread a connection, from responses that are made beforehand."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    child = multiprocessing.get_context("fork").Process(target=serve, args=(listener,), daemon=True)
+    child.start()
+    port = listener.getsockname()[1]
+    listener.close()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.join()
+
+
+def serve(listener: socket.socket) -> None:
+    """Accept for ever."""
+    coded = gzip.compress(json.dumps(document()).encode())
+    responses = {
+        b"/hello": response(b"ok", "text/plain"),
+        b"/echo": response(b"ok", "text/plain"),
+        b"/json": response(coded, "application/json\r\nContent-Encoding: gzip"),
+        f"/bytes/{LARGE}".encode(): response(pattern(LARGE), "application/octet-stream"),
+    }
+    while True:
+        accepted, _ = listener.accept()
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=answer, args=(accepted, responses), daemon=True).start()
+
+
+def answer(accepted: socket.socket, responses: dict[bytes, bytes]) -> None:
+    """Answer one request after another; reads no more of them than the path and Content-Length."""
+    unread = b""
+    with accepted, contextlib.suppress(ConnectionError):
+        while data := accepted.recv(65536):
+            unread += data
+            head, end, rest = unread.partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+            if end and len(rest) >= length:
+                unread = rest[length:]
+                accepted.sendall(responses[head.split(b" ", 2)[1]])
+
+
+def response(body: bytes, content_type: str) -> bytes:
+    """Frame *body*."""
+    return (
+        f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
