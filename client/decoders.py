@@ -1,0 +1,368 @@
+"""Content codings: from the bytes on the wire back to what was encoded (RFC 9110 section 8.4).
+
+The law of the room: a body is complete only when every coding reached its own end, output comes in bounded
+steps, and a decoder that has failed once stays failed.  The libraries (zlib, brotli, zstd) are imported when
+the first body needs them; their errors leave as `ContentDecodingError`.
+
+    coding        needs                           after the end of the coded data
+    gzip, x-gzip  zlib                            further members are joined, padding and junk ignored
+    deflate       zlib                            junk ignored
+    br            brotli >= 1.2                   junk is an error
+    zstd          Python 3.14 or backports.zstd   further frames are joined, junk ignored
+
+Junk is common after gzip (old servers pad, or append a line) and takes nothing from what was decoded: the framing
+counted those bytes too. So it is ignored, as browsers and curl do; brotli's library does not tell it apart.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from client.exceptions import ContentDecodingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["ACCEPT_ENCODING", "MAX_CODINGS", "STEP", "Decoder", "decoder_for"]
+
+#: Bytes of output that one step makes at most, whatever the input promises (CVE-2025-66471: a decoder without
+#: such a bound turns a read of ten bytes into gigabytes).
+STEP: Final = 256 * 1024
+
+#: brotli takes a limit as a hint: it stops after the block that passes it, and its blocks grow up to 256 KiB.
+BROTLI_LIMIT: Final = 64 * 1024
+
+#: Codings that one body may stack, ``identity`` included, over all header lines (CVE-2025-66418).
+MAX_CODINGS: Final = 5
+
+#: RFC 9659: a sender must not use a larger zstd window than 8 MiB, so a receiver need not allocate one.
+ZSTD_WINDOW_LOG: Final = 23
+
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+ZSTD_SKIPPABLE_MAGIC: Final = b"\x2a\x4d\x18"  # preceded by a byte 0x50 to 0x5f (RFC 8878 section 3.1.2)
+
+
+class Decoder:
+    """Undoes the codings of one body.
+
+    Args:
+        codings: In the order of Content-Encoding, that is, as they were applied.
+    """
+
+    __slots__ = ("_codings", "_failed")
+
+    def __init__(self, codings: Sequence[_Coding]) -> None:
+        """Start at the beginning of the body."""
+        self._codings = tuple(reversed(codings))
+        self._failed = False
+
+    @property
+    def eof(self) -> bool:
+        """True if the body may end here: every coding reached its end, or none has seen a byte."""
+        return all(coding.complete for coding in self._codings)
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """Yield what *data* decodes to, lazily, in pieces of 1 to `STEP` bytes.
+
+        Exhaust the iterator before the next call; each piece is made only when it is asked for.
+
+        Raises:
+            ContentDecodingError: The data is broken, or was before.
+        """
+        if self._failed:
+            raise ContentDecodingError("the decoder failed before; the rest of this body cannot be read")
+        try:
+            yield from self._through(data, 0)
+        except ContentDecodingError:
+            self._failed = True
+            raise
+
+    def finish(self) -> None:
+        """Check that the body may end here.
+
+        Raises:
+            ContentDecodingError: The coded data was cut short, although the framing is complete.
+        """
+        for coding in self._codings:
+            if self._failed or not coding.complete:
+                self._failed = True
+                raise ContentDecodingError(f"{coding.name}: the body ended before the coded data did")
+
+    def _through(self, data: bytes, depth: int) -> Iterator[bytes]:
+        # A coding keeps what it has not decoded yet, so at most one step of each coding is in memory.
+        pieces = self._codings[depth].decode(data)
+        if depth + 1 == len(self._codings):
+            yield from pieces
+        else:
+            for piece in pieces:
+                yield from self._through(piece, depth + 1)
+
+
+def decoder_for(content_encoding: Iterable[str]) -> Decoder | None:
+    """Return a decoder for a body, or None to deliver its bytes as they are.
+
+    Args:
+        content_encoding: The value of each Content-Encoding line, in order; names are case-insensitive.
+
+    None means ``identity``, or that one of the codings is unknown or not installed: then the bytes are
+    delivered with all codings on, as requests does, and the header says which.
+
+    Raises:
+        ContentDecodingError: More than `MAX_CODINGS` codings.
+    """
+    names = [
+        name
+        for value in content_encoding
+        for token in value.split(",")
+        if (name := token.strip(" \t").lower())
+    ]
+    if len(names) > MAX_CODINGS:
+        raise ContentDecodingError(f"{len(names)} content codings; at most {MAX_CODINGS} are decoded")
+    codings = []
+    for name in names:
+        if name == "identity":
+            continue
+        kind = CODINGS.get(name)
+        if kind is None or not kind.load():
+            return None
+        codings.append(kind())
+    return Decoder(codings) if codings else None
+
+
+class _Coding:
+    """One content coding: a row of members (gzip) or frames (zstd), often a single one."""
+
+    name = ""
+    library: Any = None
+    error: type[Exception] = Exception
+
+    def __init__(self) -> None:
+        self._input = b""
+        self._member: Any = None  # the library's decompressor, None between members
+        self._members = 0
+        self._over = False  # what follows is junk
+
+    @classmethod
+    def load(cls) -> bool:
+        """Import the library on first use; return False if it is not installed or too old."""
+        raise NotImplementedError
+
+    @property
+    def complete(self) -> bool:
+        if self._members == 0:
+            return not self._input
+        return self._member is None
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """Yield the pieces that *data* and what was left before decode to."""
+        self._input += data
+        while self._member is not None or self._begin():
+            try:
+                output = self._step()
+            except self.error as error:
+                self._input = b""
+                raise ContentDecodingError(f"{self.name}: {error}") from error
+            if output:
+                yield output
+            elif self._member is not None:
+                return  # nothing came out and the end is not reached: more input is needed
+
+    def _begin(self) -> bool:
+        """Start the next member if `_input` holds enough to tell that there is one."""
+        if not self._over and self._input:
+            self._member = self._next_member()
+        if self._over:
+            self._input = b""
+        if self._member is None:
+            return False
+        self._members += 1
+        return True
+
+    def _next_member(self) -> Any:
+        """Return a decompressor; None if more input must tell, or with `_over` set if this is the end."""
+        raise NotImplementedError
+
+    def _step(self) -> bytes:
+        """Decode at most `STEP` bytes; keep the input that is left, drop the member at its end."""
+        raise NotImplementedError
+
+
+class _Zlib(_Coding):
+    """What zlib reads: it hands unread input back, which must be given again."""
+
+    @classmethod
+    def load(cls) -> bool:
+        if _Zlib.library is None:
+            import zlib
+
+            _Zlib.library = zlib
+            _Zlib.error = zlib.error
+        return True
+
+    def _step(self) -> bytes:
+        output: bytes = self._member.decompress(self._input, STEP)
+        if self._member.eof:
+            self._input = self._member.unused_data
+            self._member = None
+        else:
+            self._input = self._member.unconsumed_tail
+        return output
+
+
+class _Gzip(_Zlib):
+    """RFC 1952; zlib itself checks header, CRC and length of each member."""
+
+    name = "gzip"
+
+    def _next_member(self) -> Any:
+        if self._members:
+            self._input = self._input.lstrip(b"\0")  # gzip(1) pads to blocks
+            if len(self._input) < 2:
+                self._over = self._input not in {b"", b"\x1f"}
+                return None
+            if not self._input.startswith(b"\x1f\x8b"):
+                self._over = True
+                return None
+        return self.library.decompressobj(wbits=31)
+
+
+class _Deflate(_Zlib):
+    """RFC 1950 as the standard says, or bare RFC 1951 as some servers send (RFC 9110 section 8.4.1.2)."""
+
+    name = "deflate"
+
+    def _next_member(self) -> Any:
+        if self._members:
+            self._over = True
+            return None
+        if len(self._input) < 2:
+            return None
+        # A zlib header says method 8 and is a multiple of 31 (RFC 1950 section 2.2). Raw data whose first
+        # byte ends in 8 would be a stored block with padding bits set, which no encoder writes.
+        first, second = self._input[0], self._input[1]
+        wrapped = first & 0x0F == 8 and first >> 4 <= 7 and (first << 8 | second) % 31 == 0
+        return self.library.decompressobj(wbits=15 if wrapped else -15)
+
+
+class _Zstd(_Coding):
+    """RFC 8878."""
+
+    name = "zstd"
+
+    @classmethod
+    def load(cls) -> bool:
+        if cls.library is None:
+            try:
+                if sys.version_info >= (3, 14):
+                    from compression import zstd
+                else:
+                    from backports import zstd
+            except ImportError:
+                return False
+            cls.library = zstd
+            cls.error = zstd.ZstdError
+        return True
+
+    def _next_member(self) -> Any:
+        if self._members:
+            head = self._input[:4]
+            skippable = head[:1] and 0x50 <= head[0] <= 0x5F and ZSTD_SKIPPABLE_MAGIC.startswith(head[1:])
+            if not (skippable or ZSTD_MAGIC.startswith(head)):
+                self._over = True
+                return None
+            if len(head) < 4:
+                return None
+        options = {self.library.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
+        return self.library.ZstdDecompressor(options=options)
+
+    def _step(self) -> bytes:
+        data, self._input = self._input, b""
+        output: bytes = self._member.decompress(data, STEP)
+        if self._member.eof:
+            self._input = self._member.unused_data
+            self._member = None
+        return output
+
+
+class _Brotli(_Coding):
+    """RFC 7932."""
+
+    name = "br"
+
+    @classmethod
+    def load(cls) -> bool:
+        if cls.library is None:
+            try:
+                import brotli  # type: ignore[import-untyped]  # the package ships no stubs
+
+                brotli.Decompressor().process(b"", output_buffer_limit=1)
+            except (ImportError, TypeError):  # TypeError: before 1.2 the output had no limit (CVE-2025-6176)
+                return False
+            cls.library = brotli
+            cls.error = brotli.error
+        return True
+
+    def _next_member(self) -> Any:
+        if self._members:
+            raise ContentDecodingError("br: data after the end of the stream")  # as the library, in one read
+        return self.library.Decompressor()
+
+    def _step(self) -> bytes:
+        data, self._input = self._input, b""
+        output: bytes = self._member.process(data, output_buffer_limit=BROTLI_LIMIT)
+        if not output and self._member.is_finished():
+            self._member = None
+        return output
+
+
+CODINGS: Final[dict[str, type[_Coding]]] = {
+    "gzip": _Gzip,
+    "x-gzip": _Gzip,  # RFC 9110 section 8.4.1.3
+    "deflate": _Deflate,
+    "br": _Brotli,
+    "zstd": _Zstd,
+}
+
+
+def _installed() -> str:
+    """Say what can be decoded without importing it: the value of Accept-Encoding."""
+    names = ["gzip", "deflate"]
+    brotli = _origin("brotli")
+    if brotli and _distribution_version(os.path.dirname(brotli), "brotli") >= (1, 2):  # noqa: PTH120  # pathlib is slow to import
+        names.append("br")
+    if _origin("_zstd") if sys.version_info >= (3, 14) else _origin("backports.zstd"):
+        names.append("zstd")
+    return ", ".join(names)
+
+
+def _origin(name: str) -> str | None:
+    """Return the file of module *name*, or None; asks the import system's finders, which know it already."""
+    path = None
+    spec = None
+    for part in range(name.count(".") + 1):
+        module = ".".join(name.split(".")[: part + 1])
+        found = (finder.find_spec(module, path) for finder in sys.meta_path)
+        spec = next((each for each in found if each is not None), None)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return spec.origin if spec else None
+
+
+def _distribution_version(folder: str, name: str) -> tuple[int, ...]:
+    """Read the version from the name of the metadata directory; importlib.metadata would import email."""
+    try:
+        entries = os.listdir(folder)  # noqa: PTH208  # as above
+    except OSError:
+        return ()
+    for entry in entries:
+        project, _, rest = entry.partition("-")
+        if project.lower() == name and rest.endswith((".dist-info", ".egg-info")):
+            return tuple(int(digits) for digits in rest.split("-")[0].split(".")[:2] if digits.isdigit())
+    return ()
+
+
+#: The value of Accept-Encoding that names what is installed, such as ``"gzip, deflate, br, zstd"``.
+ACCEPT_ENCODING: Final = _installed()
