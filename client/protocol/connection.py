@@ -1,0 +1,520 @@
+"""`Connection`: one HTTP/1.1 connection seen from one of its ends, without a socket.
+
+Events go in by `send` and come out as bytes; bytes go in by `receive_data` and come out as events by `next_event`. This room
+only ties the others together: what is legal is in `state`, where bodies end in `framing`, the bytes in `readers` and
+`writers`. No I/O, no clock, no thread; a connection belongs to one caller at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias, overload
+
+from .buffer import ReceiveBuffer
+from .errors import LocalProtocolError, RemoteProtocolError, excerpt
+from .events import (
+    ConnectionClosed,
+    Data,
+    EndOfMessage,
+    Event,
+    InformationalResponse,
+    Request,
+    Response,
+)
+from .framing import (
+    CHUNKED,
+    UNTIL_CLOSE,
+    comma_list,
+    expects_continue,
+    framing_fault,
+    request_body,
+    response_body,
+)
+from .headers import BytesLike, replace_field, without_fields
+from .readers import (
+    NOTHING_TO_READ,
+    REFUSE_TO_READ,
+    Limits,
+    Reader,
+    RequestReader,
+    ResponseReader,
+    body_reader,
+)
+from .state import (
+    CLIENT,
+    CLOSED,
+    DONE,
+    ERROR,
+    IDLE,
+    MIGHT_SWITCH_PROTOCOL,
+    MUST_CLOSE,
+    NEED_DATA,
+    PAUSED,
+    SEND_BODY,
+    SEND_RESPONSE,
+    SERVER,
+    SWITCHED_PROTOCOL,
+    CloseReason,
+    ConnectionState,
+    Sentinel,
+)
+from .writers import BodyWriter, body_writer, write_request, write_response
+
+__all__ = ["Connection"]
+
+Pause: TypeAlias = "type[NEED_DATA] | type[PAUSED]"
+
+FRAMING_FIELDS: Final = frozenset({b"content-length", b"transfer-encoding"})
+#: The peer's states in which its bytes are parsed, and those in which they are no longer HTTP.
+READING_STATES: Final = frozenset({IDLE, SEND_RESPONSE, SEND_BODY})
+SWITCH_STATES: Final = frozenset({MIGHT_SWITCH_PROTOCOL, SWITCHED_PROTOCOL})
+
+
+class Connection:
+    """The state of one HTTP/1.1 connection, and the only way to its bytes.
+
+    Args:
+        our_role: `CLIENT` or `SERVER`.
+        max_incomplete_event_size: h11's one limit, in bytes: if given, it replaces ``head``, ``chunk_line`` and ``trailers``
+            of *limits*.
+        limits: What the peer may send; the defaults of `Limits` if not given.
+        coalesce_chunks: Deliver all that is buffered of a chunked body as one `Data`, instead of one a chunk.
+
+    Raises:
+        ValueError: *our_role* is neither `CLIENT` nor `SERVER`.
+
+    Attributes:
+        our_role: As given.
+        their_role: The other one.
+        their_http_version: What the peer last said it speaks, like ``b"1.1"``; None before its first head. Kept by
+            `start_next_cycle`.
+        client_is_waiting_for_100_continue: The client sent ``Expect: 100-continue``, no response came yet, and it did not
+            start its body either. RFC 9110 section 10.1.1.
+    """
+
+    __slots__ = (
+        "_body_writer",
+        "_buffer",
+        "_coalesce_chunks",
+        "_eof",
+        "_head_reader",
+        "_informational_count",
+        "_limits",
+        "_reader",
+        "_request_method",
+        "_state",
+        "client_is_waiting_for_100_continue",
+        "our_role",
+        "their_http_version",
+        "their_role",
+    )
+
+    def __init__(
+        self,
+        our_role: type[Sentinel],
+        max_incomplete_event_size: int | None = None,
+        *,
+        limits: Limits | None = None,
+        coalesce_chunks: bool = False,
+    ) -> None:
+        if our_role is not CLIENT and our_role is not SERVER:
+            raise ValueError(f"expected CLIENT or SERVER, not {our_role!r}")
+        self.our_role: type[Sentinel] = our_role
+        self.their_role: type[Sentinel] = SERVER if our_role is CLIENT else CLIENT
+        self.their_http_version: bytes | None = None
+        self.client_is_waiting_for_100_continue = False
+        self._limits = limits or Limits()
+        if max_incomplete_event_size is not None:
+            self._limits = Limits(
+                head=max_incomplete_event_size,
+                fields=self._limits.fields,
+                chunk_line=max_incomplete_event_size,
+                trailers=max_incomplete_event_size,
+                informational=self._limits.informational,
+            )
+        self._coalesce_chunks = coalesce_chunks
+        self._state = ConnectionState()
+        self._buffer = ReceiveBuffer()
+        self._eof = False
+        self._head_reader: RequestReader | ResponseReader = (
+            ResponseReader(self._buffer, self._limits, may_skip_line=False)
+            if our_role is CLIENT
+            else RequestReader(self._buffer, self._limits, may_skip_line=True)
+        )
+        self._reader: Reader = self._head_reader
+        self._body_writer: BodyWriter | None = None
+        self._request_method: bytes | None = None
+        self._informational_count = 0
+
+    # ---- where we stand
+
+    @property
+    def states(self) -> dict[type[Sentinel], type[Sentinel]]:
+        """Both states, as ``{CLIENT: state, SERVER: state}``; a copy."""
+        return dict(self._state.states)
+
+    @property
+    def our_state(self) -> type[Sentinel]:
+        """The state of the role that we play."""
+        return self._state.states[self.our_role]
+
+    @property
+    def their_state(self) -> type[Sentinel]:
+        """The state of the role that the peer plays."""
+        return self._state.states[self.their_role]
+
+    @property
+    def they_are_waiting_for_100_continue(self) -> bool:
+        """The peer is a client that awaits 100 (Continue) before it sends its body: answer before you read on."""
+        return self.their_role is CLIENT and self.client_is_waiting_for_100_continue
+
+    @property
+    def trailing_data(self) -> tuple[bytes, bool]:
+        """What was received and not parsed, and whether the peer closed its half behind it; for a switch of protocols."""
+        return (bytes(self._buffer), self._eof)
+
+    @property
+    def close_reason(self) -> CloseReason | None:
+        """Why this connection must not carry another cycle; None if it may, once this one is complete."""
+        states = self._state.states.values()
+        if ERROR in states:
+            return CloseReason.ERROR
+        if SWITCHED_PROTOCOL in states:
+            return CloseReason.PROTOCOL_SWITCHED
+        if self._state.close_reason is not None:
+            return self._state.close_reason
+        if CLOSED in states or self._eof:
+            return CloseReason.CLOSED
+        if self._has_unexpected_data():
+            return CloseReason.UNEXPECTED_DATA
+        return None
+
+    def start_next_cycle(self) -> None:
+        """Make ready for the next request and response on this connection.
+
+        Raises:
+            LocalProtocolError: `close_reason` says why not, or one of the messages is not complete. Nothing changes.
+        """
+        # Bytes behind a response, before the next request was sent, answer nothing; the next request would get
+        # them for its response (RFC 9112 section 9.2).
+        if self._has_unexpected_data():
+            raise LocalProtocolError(f"not reusable: {CloseReason.UNEXPECTED_DATA.value}")
+        self._state.start_next_cycle()
+        self._request_method = None
+        self._informational_count = 0
+        self._head_reader.may_skip_line = True
+        self._reader = self._head_reader
+        self._body_writer = None
+
+    def _has_unexpected_data(self) -> bool:
+        states = self._state.states
+        return self.our_role is CLIENT and len(self._buffer) > 0 and states[SERVER] in (DONE, IDLE)
+
+    # ---- sending
+
+    @overload
+    def send(self, event: ConnectionClosed) -> None: ...
+    @overload
+    def send(self, event: Request | InformationalResponse | Response | Data | EndOfMessage) -> bytes: ...
+    @overload
+    def send(self, event: Event) -> bytes | None: ...
+    def send(self, event: Event) -> bytes | None:
+        """Turn *event* into the bytes to send, and follow it in the state machine.
+
+        Returns:
+            The bytes, maybe none; None for `ConnectionClosed`: close the socket, or its sending half.
+
+        Raises:
+            LocalProtocolError: The event is not legal now. `our_state` is then `ERROR`; nothing can be sent any more.
+            TypeError: *event* is no event, or its ``data`` is not bytes-like.
+        """
+        pieces = self.send_with_data_passthrough(event)
+        return None if pieces is None else b"".join(pieces)
+
+    def send_with_data_passthrough(self, event: Event) -> list[BytesLike] | None:
+        """Do what `send` does, but return the bytes in pieces, of which one is the very ``data`` of a `Data`.
+
+        That object needs nothing but a ``len``: it may stand for a file that the caller then sends in its place.
+
+        Raises:
+            LocalProtocolError: As `send`.
+            TypeError: *event* is no event.
+        """
+        state = self._state
+        if state.states[self.our_role] is ERROR:
+            raise LocalProtocolError("Can't send data when our state is ERROR")
+        try:
+            kind = type(event)
+            if kind is ConnectionClosed:
+                state.process_event(self.our_role, ConnectionClosed)
+                self._follow_their_state()
+                return None
+            if self.our_role is CLIENT and state.states[SERVER] is ERROR:
+                raise LocalProtocolError("Can't send to a server that broke the protocol")
+            if kind is Data or kind is EndOfMessage:
+                return self._send_body(event)
+            return [self._send_head(event)]
+        except BaseException:
+            self.send_failed()
+            raise
+
+    def send_failed(self) -> None:
+        """Say that bytes which `send` returned could not be sent: `our_state` becomes `ERROR`."""
+        self._state.process_error(self.our_role)
+        self._follow_their_state()
+
+    def shutdown(self) -> None:
+        """Say that nothing more will be sent: `send` of `ConnectionClosed`. Calling it again changes nothing.
+
+        Raises:
+            LocalProtocolError: A message is half sent, or owed.
+        """
+        self.send(ConnectionClosed())
+
+    def _send_body(self, event: Data | EndOfMessage) -> list[BytesLike]:
+        self._state.process_event(self.our_role, type(event))
+        assert self._body_writer is not None, "every head that leads to SEND_BODY sets it"
+        if self.our_role is CLIENT:
+            self.client_is_waiting_for_100_continue = False
+        if type(event) is Data:
+            return self._body_writer.write(event.data)
+        pieces = self._body_writer.write_end(event.headers)
+        self._follow_their_state()
+        return pieces
+
+    def _send_head(self, event: Event) -> bytes:
+        if type(event) is Request:
+            if len(self._buffer) > 0:
+                # The peer cannot have answered what it has not seen (RFC 9112 section 9.2).
+                raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
+            head = write_request(event)
+            length = request_body(event.headers.control, event.http_version)
+            self._process_request(self.our_role, event)
+            self._body_writer = body_writer(length)
+            return head
+        if type(event) is InformationalResponse:
+            head = write_response(event)
+            self._process_response(self.our_role, event)
+        elif type(event) is Response:
+            event = self._frame_response(event)
+            head = write_response(event)
+            length = response_body(event.headers.control, event.status_code, self._request_method)
+            self._process_response(self.our_role, event)
+            self._body_writer = body_writer(length)
+        else:
+            raise TypeError(f"expected an event, not {type(event).__name__}")
+        self._follow_their_state()
+        return head
+
+    def _frame_response(self, response: Response) -> Response:
+        """Return *response* with the framing fields that its client needs, and ``Connection: close`` where it must stand.
+
+        The caller may set Content-Length; otherwise the body goes out chunked, or to a client of HTTP/1.0, or one that never
+        sent a legible request, until the close. A response to HEAD gets the fields that GET would get.
+        """
+        headers, control = response.headers, response.headers.control
+        must_close = self._state.close_reason is not None or self.their_state is ERROR
+        if response.status_code == 204 or (self._request_method == b"CONNECT" and response.status_code < 300):
+            # RFC 9110 sections 8.6 and 9.3.6, RFC 9112 section 6.1: neither field may stand here.
+            headers = without_fields(headers, FRAMING_FIELDS)
+        elif response.status_code != 304 and (
+            b"transfer-encoding" in control or b"content-length" not in control
+        ):
+            headers = without_fields(headers, FRAMING_FIELDS)
+            if self.their_http_version is not None and self.their_http_version >= b"1.1":
+                headers = replace_field(headers, b"Transfer-Encoding", [b"chunked"])
+            elif self._request_method != b"HEAD":
+                must_close = True
+        if must_close:
+            options = {*comma_list(control, b"connection"), b"close"} - {b"keep-alive"}
+            headers = replace_field(headers, b"Connection", sorted(options))
+        if headers is response.headers:
+            return response
+        return Response(
+            status_code=response.status_code,
+            headers=headers,
+            http_version=response.http_version,
+            reason=response.reason,
+        )
+
+    # ---- receiving
+
+    def receive_data(self, data: BytesLike) -> Iterator[Event]:
+        """Store *data*, and return an iterator over the events that it completes.
+
+        The bytes are stored at once; they are parsed as the iterator advances, or by `next_event`: both take from the
+        same queue, so the iterator may be dropped, as h11's callers do. It ends before `NEED_DATA` or `PAUSED`, and after
+        `ConnectionClosed`. bytes that arrive in an empty buffer are not copied.
+
+        Args:
+            data: Any number of bytes, bytes-like. ``b""`` says that the peer closed its half.
+
+        Raises:
+            RuntimeError: Data after ``b""``.
+            TypeError: *data* is not bytes-like.
+
+        The iterator raises what `next_event` raises.
+        """
+        if type(data) is not bytes:
+            data = memoryview(data).tobytes()
+        if not data:
+            self._eof = True
+        elif self._eof:
+            raise RuntimeError("received close, then received more data?")
+        else:
+            self._buffer.append(data)
+        return self._events()
+
+    def next_event(self) -> Event | Pause:
+        """Parse the next event out of what was received, and follow it in the state machine.
+
+        Returns:
+            An event; or `NEED_DATA`, if `receive_data` must be called first; or `PAUSED`, if nothing is parsed before
+            `start_next_cycle`, or never again, since the connection closes or switched protocols. After the first
+            `ConnectionClosed`, every call returns one.
+
+        Raises:
+            RemoteProtocolError: The peer broke the protocol, or closed in the middle of a message. `their_state` is
+                then `ERROR`, and every further call raises.
+        """
+        try:
+            event = self._reader.read()
+            if event is None:
+                return self._no_event()
+            if type(event) is Data:
+                if self.our_role is SERVER:
+                    self.client_is_waiting_for_100_continue = False
+            elif type(event) is EndOfMessage:
+                self._receive_end()
+            else:
+                self._receive_head(event)
+            return event
+        except BaseException as error:
+            self._state.process_error(self.their_role)
+            self._reader = REFUSE_TO_READ
+            if type(error) is LocalProtocolError:
+                raise RemoteProtocolError(str(error), error.error_status_hint) from None
+            raise
+
+    def passthrough_available(self) -> int:
+        """Return how many next bytes on the wire are nothing but body, and may bypass `receive_data`.
+
+        0 while anything is buffered, so call `next_event` until `NEED_DATA` first; ``sys.maxsize`` if only the close of the
+        connection ends the body. Of a chunked body, what is left of the current chunk.
+        """
+        if len(self._buffer) > 0 or self._eof:
+            return 0
+        return self._reader.left
+
+    def passthrough_received(self, count: int) -> None:
+        """Say that the next *count* bytes on the wire were body, and were read past this object.
+
+        Raises:
+            LocalProtocolError: Fewer than 0, or more than `passthrough_available`. Nothing changes.
+        """
+        if not 0 <= count <= self.passthrough_available():
+            raise LocalProtocolError(
+                f"{count} bytes of passthrough: only {self.passthrough_available()} are body"
+            )
+        if count:
+            self._reader.skip(count)
+            if self.our_role is SERVER:
+                self.client_is_waiting_for_100_continue = False
+
+    def _events(self) -> Iterator[Event]:
+        while True:
+            event = self.next_event()
+            if event is NEED_DATA or event is PAUSED:
+                return
+            yield event
+            if type(event) is ConnectionClosed:
+                return
+
+    def _no_event(self) -> Event | Pause:
+        """The reader has too few bytes: say what the caller should do, or if there will be no more, what it means."""
+        buffered = len(self._buffer) > 0
+        if self._reader is NOTHING_TO_READ and (buffered or self.their_state in SWITCH_STATES):
+            return PAUSED
+        if not self._eof:
+            return NEED_DATA
+        end = self._reader.read_eof()
+        if end is not None:
+            self._receive_end()
+            return end
+        if buffered:
+            raise RemoteProtocolError(
+                f"peer unexpectedly closed connection in the middle of a head: {excerpt(bytes(self._buffer))}"
+            )
+        self._state.process_event(self.their_role, ConnectionClosed)
+        self._reader = NOTHING_TO_READ
+        return ConnectionClosed()
+
+    def _receive_end(self) -> None:
+        if self.our_role is SERVER:
+            self.client_is_waiting_for_100_continue = False
+        self._state.process_event(self.their_role, EndOfMessage)
+        self._reader = NOTHING_TO_READ
+
+    def _receive_head(self, event: Request | Response | InformationalResponse) -> None:
+        state, control = self._state, event.headers.control
+        if type(event) is Request:
+            length = request_body(control, event.http_version)
+            self._process_request(self.their_role, event)
+        elif type(event) is InformationalResponse:
+            self._informational_count += 1
+            if self._informational_count > self._limits.informational:
+                raise RemoteProtocolError(f"more than {self._limits.informational} informational responses")
+            self._process_response(self.their_role, event)
+            self.their_http_version = event.http_version
+            self._follow_their_state()
+            return
+        else:
+            length = response_body(control, event.status_code, self._request_method)
+            self._process_response(self.their_role, event)
+            if length == UNTIL_CLOSE:
+                state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
+            elif framing_fault(control, event.status_code, event.http_version):
+                state.disable_keep_alive(CloseReason.FRAMING_FAULT)
+        if self._head_reader.close_reason is not None:
+            state.disable_keep_alive(self._head_reader.close_reason)
+        self.their_http_version = event.http_version
+        self._reader = body_reader(
+            length,
+            self._buffer,
+            self._limits,
+            of_response=self.our_role is CLIENT,
+            coalesce=self._coalesce_chunks,
+        )
+        self._follow_their_state()
+
+    # ---- both directions
+
+    def _process_request(self, role: type[Sentinel], request: Request) -> None:
+        control = request.headers.control
+        self._state.process_request(
+            role,
+            connect=request.method == b"CONNECT",
+            upgrade=len(comma_list(control, b"upgrade")) > 0,
+        )
+        self._request_method = request.method
+        if b"connection" in control and b"close" in comma_list(control, b"connection"):
+            self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
+        if request.http_version < b"1.1":
+            self._state.disable_keep_alive(CloseReason.HTTP_1_0)
+        if expects_continue(control, request.http_version):
+            self.client_is_waiting_for_100_continue = True
+
+    def _process_response(self, role: type[Sentinel], response: Response | InformationalResponse) -> None:
+        self._state.process_response(role, type(response), response.status_code)
+        self.client_is_waiting_for_100_continue = False
+        if type(response) is Response:
+            control = response.headers.control
+            if b"connection" in control and b"close" in comma_list(control, b"connection"):
+                self._state.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
+            if response.http_version < b"1.1":
+                self._state.disable_keep_alive(CloseReason.HTTP_1_0)
+
+    def _follow_their_state(self) -> None:
+        """Stop reading where the peer's state, which our own events may have changed, allows nothing more."""
+        if self._state.states[self.their_role] not in READING_STATES and self._reader is not REFUSE_TO_READ:
+            self._reader = NOTHING_TO_READ

@@ -1,0 +1,309 @@
+"""What happens in an HTTP/1.1 conversation, as objects: handed to `Connection.send`, returned by `Connection.next_event`.
+
+A caller's event is normalised to bytes and validated by its constructor; one that was read off the wire is not validated twice.
+Events that make a head cannot be changed afterwards, so what was validated is what is sent.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, TypeAlias
+
+from .errors import LocalProtocolError, excerpt
+from .framing import FORBIDDEN_TRAILERS, content_length, is_chunked
+from .grammar import HOST, REASON, TARGET, TOKEN, VERSION
+from .headers import (
+    NO_HEADERS,
+    BytesLike,
+    HeaderFields,
+    Headers,
+    headers_from_caller,
+    to_bytes,
+    without_fields,
+)
+
+__all__ = [
+    "ConnectionClosed",
+    "Data",
+    "EndOfMessage",
+    "Event",
+    "InformationalResponse",
+    "Request",
+    "Response",
+]
+
+Text: TypeAlias = "str | BytesLike"
+
+
+class Event:
+    """Base class of all events. Two are equal if they are of one class and their fields are equal; none has a hash."""
+
+    __slots__ = ()
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, field) == getattr(other, field) for field in self._fields)
+
+    __hash__ = None  # type: ignore[assignment]  # h11's events have none either
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
+        return f"{type(self).__name__}({fields})"
+
+
+class _ReadOnly(Event):
+    """An event whose fields are set once, by its constructor or by the reader."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} is read-only: make a new event")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
+
+
+class Request(_ReadOnly):
+    """The beginning of a request.
+
+    Args:
+        method: A token such as ``b"GET"``; case matters.
+        target: The request target, visible ASCII, such as ``b"/index.html?q=1"``.
+        headers: (name, value) pairs in any iterable; exactly one Host, which only HTTP/1.0 may lack.
+        http_version: ``b"1.1"``; any other is refused by `Connection.send`.
+
+    All text may be ASCII str or bytes-like and is kept as bytes.
+
+    Raises:
+        LocalProtocolError: A part violates the grammar; no Host, two, or one that is no host (RFC 9112 section 3.2);
+            Content-Length that is no number or occurs twice; Transfer-Encoding other than chunked.
+        TypeError: Text that is neither str nor bytes-like.
+    """
+
+    __slots__ = ("headers", "http_version", "method", "target")
+    _fields = ("method", "headers", "target", "http_version")
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    http_version: bytes
+
+    def __init__(
+        self, *, method: Text, headers: HeaderFields, target: Text, http_version: Text = b"1.1"
+    ) -> None:
+        method, target = to_bytes(method), to_bytes(target)
+        if TOKEN.fullmatch(method) is None:
+            raise LocalProtocolError(
+                f"illegal method {excerpt(method)}: expected one or more token characters"
+            )
+        if TARGET.fullmatch(target) is None:
+            raise LocalProtocolError(f"illegal target {excerpt(target)}: expected visible ASCII, no blanks")
+        headers = headers_from_caller(headers)
+        http_version = _version(http_version)
+        check_host(headers, http_version)
+        content_length(headers.control, lists=False)
+        is_chunked(headers.control)
+        _set_method(self, method)
+        _set_target(self, target)
+        _set_request_headers(self, headers)
+        _set_request_version(self, http_version)
+
+
+class _ResponseBase(_ReadOnly):
+    """The fields and checks that the two kinds of response share."""
+
+    __slots__ = ("headers", "http_version", "reason", "status_code")
+    _fields = ("headers", "http_version", "reason", "status_code")
+    _codes: ClassVar[range]
+
+    status_code: int
+    headers: Headers
+    reason: bytes
+    http_version: bytes
+
+    def __init__(
+        self, *, headers: HeaderFields, status_code: int, http_version: Text = b"1.1", reason: Text = b""
+    ) -> None:
+        if not isinstance(status_code, int):
+            raise LocalProtocolError("status code must be integer")
+        status_code = int(status_code)  # http.HTTPStatus is an int, but does not print as one
+        if status_code not in self._codes:
+            raise LocalProtocolError(
+                f"{type(self).__name__} status_code should be in range"
+                f" [{self._codes.start}, {self._codes.stop}), not {status_code}"
+            )
+        reason = to_bytes(reason)
+        if REASON.fullmatch(reason) is None:
+            raise LocalProtocolError(f"illegal reason {excerpt(reason)}: no control characters")
+        headers = headers_from_caller(headers)
+        content_length(headers.control, lists=False)
+        is_chunked(headers.control)
+        _set_status(self, status_code)
+        _set_reason(self, reason)
+        _set_response_headers(self, headers)
+        _set_response_version(self, _version(http_version))
+
+
+class InformationalResponse(_ResponseBase):
+    """An interim response; any number of them precede the `Response`.
+
+    Args:
+        status_code: 100 to 199.
+        headers: (name, value) pairs in any iterable.
+        http_version: ``b"1.1"``; any other is refused by `Connection.send`.
+        reason: The reason phrase, empty by default.
+
+    Raises:
+        LocalProtocolError: A part violates the grammar or the range.
+        TypeError: Text that is neither str nor bytes-like.
+    """
+
+    __slots__ = ()
+    _codes = range(100, 200)
+
+
+class Response(_ResponseBase):
+    """The beginning of the final response.
+
+    Args:
+        status_code: 200 to 999.
+        headers: (name, value) pairs in any iterable.
+        http_version: ``b"1.1"``; any other is refused by `Connection.send`.
+        reason: The reason phrase, empty by default.
+
+    Raises:
+        LocalProtocolError: A part violates the grammar or the range; Content-Length that is no number or occurs twice;
+            Transfer-Encoding other than chunked.
+        TypeError: Text that is neither str nor bytes-like.
+    """
+
+    __slots__ = ()
+    _codes = range(200, 1000)
+
+
+class Data(Event):
+    """A part of a message body.
+
+    Attributes:
+        data: Received: bytes, at least one. To send: bytes-like, or with `Connection.send_with_data_passthrough` any
+            object whose ``len`` is the number of bytes that the caller will write in its place.
+        chunk_start: Received only: these bytes are the first of a chunk.
+        chunk_end: Received only: these bytes are the last of a chunk. Intermediaries cut chunks anew: no meaning may
+            hang on either flag. With ``coalesce_chunks`` both are always False.
+    """
+
+    __slots__ = ("chunk_end", "chunk_start", "data")
+    _fields = ("data", "chunk_start", "chunk_end")
+
+    def __init__(self, data: BytesLike, chunk_start: bool = False, chunk_end: bool = False) -> None:
+        self.data = data
+        self.chunk_start = chunk_start
+        self.chunk_end = chunk_end
+
+
+class EndOfMessage(_ReadOnly):
+    """The end of a message.
+
+    Args:
+        headers: Trailer fields, only with ``Transfer-Encoding: chunked``. Received ones lack the fields that
+            RFC 9110 section 6.5.1 forbids there.
+
+    Raises:
+        LocalProtocolError: A part violates the grammar, or a field is forbidden in trailers.
+        TypeError: Text that is neither str nor bytes-like.
+    """
+
+    __slots__ = ("headers",)
+    _fields = ("headers",)
+
+    headers: Headers
+
+    def __init__(self, *, headers: HeaderFields | None = None) -> None:
+        fields = NO_HEADERS if headers is None else headers_from_caller(headers)
+        for name, _ in fields:
+            if name in FORBIDDEN_TRAILERS:
+                raise LocalProtocolError(f"{excerpt(name)} is forbidden in trailers")
+        _set_trailers(self, fields)
+
+
+class ConnectionClosed(Event):
+    """The sender closed its half of the connection; it may still receive."""
+
+    __slots__ = ()
+
+
+# Bound once: the read-only classes set their fields through these, past their own `__setattr__`.
+_set_method: Final = Request.__dict__["method"].__set__
+_set_target: Final = Request.__dict__["target"].__set__
+_set_request_headers: Final = Request.__dict__["headers"].__set__
+_set_request_version: Final = Request.__dict__["http_version"].__set__
+_set_status: Final = _ResponseBase.__dict__["status_code"].__set__
+_set_reason: Final = _ResponseBase.__dict__["reason"].__set__
+_set_response_headers: Final = _ResponseBase.__dict__["headers"].__set__
+_set_response_version: Final = _ResponseBase.__dict__["http_version"].__set__
+_set_trailers: Final = EndOfMessage.__dict__["headers"].__set__
+
+_new: Final = object.__new__
+
+#: The end of every message without trailers; it cannot change, so one is enough.
+PLAIN_END: Final = EndOfMessage()
+
+
+def request_from_wire(method: bytes, target: bytes, headers: Headers, http_version: bytes) -> Request:
+    """Make a `Request` of parts that the grammar has passed.
+
+    Raises:
+        LocalProtocolError: No Host in HTTP/1.1, two, or one that is no host.
+    """
+    check_host(headers, http_version)
+    event = _new(Request)
+    _set_method(event, method)
+    _set_target(event, target)
+    _set_request_headers(event, headers)
+    _set_request_version(event, http_version)
+    return event
+
+
+def response_from_wire(
+    status_code: int, reason: bytes, headers: Headers, http_version: bytes
+) -> Response | InformationalResponse:
+    """Make a `Response`, or below 200 an `InformationalResponse`, of parts that the grammar has passed."""
+    event: Response | InformationalResponse
+    event = _new(Response) if status_code >= 200 else _new(InformationalResponse)
+    _set_status(event, status_code)
+    _set_reason(event, reason)
+    _set_response_headers(event, headers)
+    _set_response_version(event, http_version)
+    return event
+
+
+def end_of_message_from_wire(trailers: Headers) -> EndOfMessage:
+    """Make an `EndOfMessage` of *trailers* without those that RFC 9110 section 6.5.1 forbids."""
+    event = _new(EndOfMessage)
+    _set_trailers(event, without_fields(trailers, FORBIDDEN_TRAILERS))
+    return event
+
+
+def check_host(headers: Headers, http_version: bytes) -> None:
+    """Refuse a request head without exactly one valid Host. RFC 9112 section 3.2.
+
+    Raises:
+        LocalProtocolError: No Host in HTTP/1.1, two, or one that is no host.
+    """
+    hosts = headers.control.get(b"host")
+    if hosts is None:
+        if http_version >= b"1.1":
+            raise LocalProtocolError("Missing mandatory Host: header")
+        return
+    if len(hosts) > 1:
+        raise LocalProtocolError("Found multiple Host: headers")
+    if HOST.fullmatch(hosts[0]) is None:
+        raise LocalProtocolError(f"illegal Host {excerpt(hosts[0])}: expected a host, and a port if any")
+
+
+def _version(http_version: Text) -> bytes:
+    version = to_bytes(http_version)
+    if VERSION.fullmatch(version) is None:
+        raise LocalProtocolError(f"illegal HTTP version {excerpt(version)}: expected a digit, a dot, a digit")
+    return version

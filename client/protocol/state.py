@@ -1,0 +1,332 @@
+"""The life cycle of an HTTP/1.1 connection, as tables.
+
+Everything that decides whether an event is legal lives here; nothing here knows which role is ours, so local and remote
+mistakes are judged by the same rule. Two machines, one a role, move in three ways, each with its table:
+
+- `EVENT_TRANSITIONS`: the role, or for `Request` also the server, sees an event.
+- `FLAG_TRANSITIONS`: keep-alive is off, or a switch of protocols is proposed, or no longer.
+- `JOINT_TRANSITIONS`: the other role's state alone has consequences.
+
+`state_diagram` draws them; docs/sans-io.md shows the drawing. RFC 9112 section 9, RFC 9110 sections 7.8 and 9.3.6.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+from .errors import LocalProtocolError
+from .events import ConnectionClosed, Data, EndOfMessage, InformationalResponse, Request, Response
+
+__all__ = [
+    "CLIENT",
+    "CLOSED",
+    "DONE",
+    "ERROR",
+    "IDLE",
+    "MIGHT_SWITCH_PROTOCOL",
+    "MUST_CLOSE",
+    "NEED_DATA",
+    "PAUSED",
+    "SEND_BODY",
+    "SEND_RESPONSE",
+    "SERVER",
+    "SWITCHED_PROTOCOL",
+    "CloseReason",
+    "ConnectionState",
+    "Sentinel",
+    "state_diagram",
+]
+
+
+class Sentinel(type):
+    """A value that is its own type, so that ``type(event)`` serves for events and sentinels alike; prints as its name."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Sentinel:
+        sentinel = super().__new__(mcs, name, bases, namespace)
+        sentinel.__class__ = sentinel  # type: ignore[assignment]  # a metaclass instance that becomes its own type
+        return sentinel
+
+    def __repr__(cls) -> str:
+        return cls.__name__
+
+
+class CLIENT(Sentinel, metaclass=Sentinel):
+    """The role that sends requests."""
+
+
+class SERVER(Sentinel, metaclass=Sentinel):
+    """The role that sends responses."""
+
+
+class IDLE(Sentinel, metaclass=Sentinel):
+    """Nothing was sent in this cycle."""
+
+
+class SEND_RESPONSE(Sentinel, metaclass=Sentinel):
+    """The server saw a request and owes a response."""
+
+
+class SEND_BODY(Sentinel, metaclass=Sentinel):
+    """The head is out; the body, maybe empty, and the end of the message are not."""
+
+
+class DONE(Sentinel, metaclass=Sentinel):
+    """The message is complete, and the connection may serve another cycle."""
+
+
+class MUST_CLOSE(Sentinel, metaclass=Sentinel):
+    """The message is complete, and all that may follow is the end of the connection."""
+
+
+class CLOSED(Sentinel, metaclass=Sentinel):
+    """This side has closed its half."""
+
+
+class MIGHT_SWITCH_PROTOCOL(Sentinel, metaclass=Sentinel):
+    """The client proposed another protocol and waits for the server's answer."""
+
+
+class SWITCHED_PROTOCOL(Sentinel, metaclass=Sentinel):
+    """The bytes on this connection are no longer HTTP."""
+
+
+class ERROR(Sentinel, metaclass=Sentinel):
+    """This side broke the protocol; no way leads out."""
+
+
+class NEED_DATA(Sentinel, metaclass=Sentinel):
+    """`Connection.next_event` cannot go on without more bytes."""
+
+
+class PAUSED(Sentinel, metaclass=Sentinel):
+    """`Connection.next_event` will not go on until the cycle ends, whatever bytes there are."""
+
+
+class _UpgradeAccepted(InformationalResponse):
+    """In the tables: an `InformationalResponse` with 101 (Switching Protocols)."""
+
+
+class _ConnectAccepted(Response):
+    """In the tables: a `Response` with 2xx to a CONNECT request."""
+
+
+class _RequestSeen(Request):
+    """In the tables: the server sees the client's `Request`."""
+
+
+Role: TypeAlias = type[Sentinel]
+State: TypeAlias = type[Sentinel]
+
+
+class CloseReason(Enum):
+    """Why a connection must not carry another cycle; the value is the explanation, one sentence."""
+
+    REQUEST_SAYS_CLOSE = "The request said Connection: close."
+    RESPONSE_SAYS_CLOSE = "The response said Connection: close."
+    HTTP_1_0 = "The peer speaks HTTP/1.0, which closes after every response."
+    READ_UNTIL_CLOSE = "Only the end of the connection ends the body of the response."
+    FRAMING_FAULT = "The response had framing fields that its status code or its HTTP version forbids."
+    BARE_LINE_FEED = "The response head ended its lines with LF instead of CRLF."
+    LEADING_EMPTY_LINE = (
+        "An empty line came before the response: something of the previous one was left over."
+    )
+    UNEXPECTED_DATA = "The peer sent bytes that belong to no request."
+    PROTOCOL_SWITCHED = "The connection now speaks another protocol."
+    CLOSED = "One side has closed its half of the connection."
+    ERROR = "One side broke the protocol, or sending failed."
+
+
+# A missing event is the sender's protocol error. A server may respond while IDLE: 408 to a client that never spoke, 400 to
+# one that spoke no HTTP.
+EVENT_TRANSITIONS: Final[dict[Role, dict[State, dict[type, State]]]] = {
+    CLIENT: {
+        IDLE: {Request: SEND_BODY, ConnectionClosed: CLOSED},
+        SEND_BODY: {Data: SEND_BODY, EndOfMessage: DONE},
+        DONE: {ConnectionClosed: CLOSED},
+        MUST_CLOSE: {ConnectionClosed: CLOSED},
+        CLOSED: {ConnectionClosed: CLOSED},
+        MIGHT_SWITCH_PROTOCOL: {},
+        SWITCHED_PROTOCOL: {},
+        ERROR: {},
+    },
+    SERVER: {
+        IDLE: {_RequestSeen: SEND_RESPONSE, Response: SEND_BODY, ConnectionClosed: CLOSED},
+        SEND_RESPONSE: {
+            InformationalResponse: SEND_RESPONSE,
+            _UpgradeAccepted: SWITCHED_PROTOCOL,
+            Response: SEND_BODY,
+            _ConnectAccepted: SWITCHED_PROTOCOL,
+        },
+        SEND_BODY: {Data: SEND_BODY, EndOfMessage: DONE},
+        DONE: {ConnectionClosed: CLOSED},
+        MUST_CLOSE: {ConnectionClosed: CLOSED},
+        CLOSED: {ConnectionClosed: CLOSED},
+        SWITCHED_PROTOCOL: {},
+        ERROR: {},
+    },
+}
+
+SWITCH_PROPOSED: Final = "a switch is proposed"
+NO_SWITCH_PROPOSED: Final = "no switch is proposed"
+KEEP_ALIVE_OFF: Final = "keep-alive is off"
+
+# In order of precedence: a proposed switch goes before the close, since after it the connection is not ours to close.
+FLAG_TRANSITIONS: Final[tuple[tuple[str, Role, State, State], ...]] = (
+    (SWITCH_PROPOSED, CLIENT, DONE, MIGHT_SWITCH_PROTOCOL),
+    (NO_SWITCH_PROPOSED, CLIENT, MIGHT_SWITCH_PROTOCOL, DONE),
+    (KEEP_ALIVE_OFF, CLIENT, DONE, MUST_CLOSE),
+    (KEEP_ALIVE_OFF, SERVER, DONE, MUST_CLOSE),
+)
+
+# (client's state, server's state): who moves, and where to.
+JOINT_TRANSITIONS: Final[dict[tuple[State, State], tuple[Role, State]]] = {
+    (MIGHT_SWITCH_PROTOCOL, SWITCHED_PROTOCOL): (CLIENT, SWITCHED_PROTOCOL),
+    (CLOSED, DONE): (SERVER, MUST_CLOSE),
+    (CLOSED, IDLE): (SERVER, MUST_CLOSE),
+    (ERROR, DONE): (SERVER, MUST_CLOSE),
+    (DONE, CLOSED): (CLIENT, MUST_CLOSE),
+    (IDLE, CLOSED): (CLIENT, MUST_CLOSE),
+    (DONE, ERROR): (CLIENT, MUST_CLOSE),
+}
+
+
+class ConnectionState:
+    """Both roles' states, and the flags that couple them.
+
+    Attributes:
+        states: The state of each role. Changed only by the methods here.
+        close_reason: Why keep-alive is off; None while it is on. The first reason stays.
+    """
+
+    __slots__ = ("_proposals", "close_reason", "states")
+
+    def __init__(self) -> None:
+        self.states: dict[Role, State] = {CLIENT: IDLE, SERVER: IDLE}
+        self.close_reason: CloseReason | None = None
+        self._proposals: frozenset[type] = frozenset()
+
+    def process_request(self, role: Role, *, connect: bool, upgrade: bool) -> None:
+        """*role* sent a `Request`; by its method or its fields it may propose to switch protocols.
+
+        Raises:
+            LocalProtocolError: Not in this state.
+        """
+        self._move(role, Request, Request)
+        self._move(SERVER, _RequestSeen, Request)
+        if connect or upgrade:
+            self._proposals = frozenset(
+                accepted
+                for accepted, proposed in ((_ConnectAccepted, connect), (_UpgradeAccepted, upgrade))
+                if proposed
+            )
+
+    def process_response(self, role: Role, event_type: type, status_code: int) -> None:
+        """*role* sent an `InformationalResponse` or a `Response`.
+
+        Raises:
+            LocalProtocolError: Not in this state or not in this role, or a switch that was not proposed.
+        """
+        if event_type is InformationalResponse:
+            if status_code != 101:
+                self._move(role, InformationalResponse, InformationalResponse)
+                return
+            if _UpgradeAccepted not in self._proposals:
+                raise LocalProtocolError("101 (Switching Protocols) although the request proposed no upgrade")
+            self._move(role, _UpgradeAccepted, InformationalResponse)
+            self._settle()
+        elif status_code < 300 and _ConnectAccepted in self._proposals:
+            self._move(role, _ConnectAccepted, Response)
+            self._settle()
+        else:
+            self._move(role, Response, Response)
+            if self._proposals:
+                self._proposals = frozenset()
+                self._settle()
+
+    def process_event(self, role: Role, event_type: type) -> None:
+        """*role* sent `Data`, `EndOfMessage` or `ConnectionClosed`.
+
+        Raises:
+            LocalProtocolError: Not in this state.
+        """
+        if self._move(role, event_type, event_type) is not SEND_BODY:
+            self._settle()
+
+    def process_error(self, role: Role) -> None:
+        """*role* broke the protocol, or could not send what it had announced."""
+        self.states[role] = ERROR
+        self._settle()
+
+    def disable_keep_alive(self, reason: CloseReason) -> None:
+        """This cycle is the connection's last."""
+        if self.close_reason is None:
+            self.close_reason = reason
+            self._settle()
+
+    def start_next_cycle(self) -> None:
+        """Go back to IDLE.
+
+        Raises:
+            LocalProtocolError: One of the roles is not DONE.
+        """
+        if not (self.states[CLIENT] is DONE and self.states[SERVER] is DONE):
+            raise LocalProtocolError(f"not in a reusable state: {self.states}")
+        self.states[CLIENT] = self.states[SERVER] = IDLE
+
+    def _move(self, role: Role, key: type, event_type: type) -> State:
+        state = self.states[role]
+        new_state = EVENT_TRANSITIONS[role][state].get(key)
+        if new_state is None:
+            raise LocalProtocolError(
+                f"can't handle event type {event_type.__name__} when role={role} and state={state}"
+            )
+        self.states[role] = new_state
+        return new_state
+
+    def _settle(self) -> None:
+        """Apply the transitions that no event triggers, until none applies."""
+        states = self.states
+        while True:
+            client, server = states[CLIENT], states[SERVER]
+            if self._proposals or self.close_reason is not None or client is MIGHT_SWITCH_PROTOCOL:
+                flags = (
+                    SWITCH_PROPOSED if self._proposals else NO_SWITCH_PROPOSED,
+                    KEEP_ALIVE_OFF if self.close_reason is not None else None,
+                )
+                for flag, role, state, new_state in FLAG_TRANSITIONS:
+                    if flag in flags and states[role] is state:
+                        states[role] = new_state
+            joint = JOINT_TRANSITIONS.get((states[CLIENT], states[SERVER]))
+            if joint is not None:
+                role, new_state = joint
+                states[role] = new_state
+            if states[CLIENT] is client and states[SERVER] is server:
+                return
+
+
+def state_diagram(role: Role) -> str:
+    """Draw the machine of *role*, from the tables, as a Mermaid state diagram."""
+    arcs: dict[tuple[State, State], list[str]] = {}
+    for state, events in EVENT_TRANSITIONS[role].items():
+        for event, new_state in events.items():
+            arcs.setdefault((state, new_state), []).append(_LABELS.get(event, event.__name__))
+    for flag, who, state, new_state in FLAG_TRANSITIONS:
+        if who is role:
+            arcs.setdefault((state, new_state), []).append(f"({flag})")
+    for (client, server), (who, new_state) in JOINT_TRANSITIONS.items():
+        if who is role:
+            state, other, name = (client, server, "server") if role is CLIENT else (server, client, "client")
+            arcs.setdefault((state, new_state), []).append(f"({name} is {other})")
+    lines = ["stateDiagram-v2", f"    [*] --> {IDLE}"]
+    lines += [
+        f"    {state} --> {new_state}: {'<br>'.join(labels)}" for (state, new_state), labels in arcs.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_LABELS: Final[dict[type, str]] = {
+    _RequestSeen: "client's Request",
+    _UpgradeAccepted: "InformationalResponse 101",
+    _ConnectAccepted: "Response 2xx to CONNECT",
+}

@@ -1,0 +1,114 @@
+"""From events to bytes: the heads, and one writer for each kind of body.
+
+A head is laid out by one join of parts that their events have validated. Body writers look at nothing of a `Data` but the ``len``
+of its ``data``, and hand that very object on, so that it may stand for a file (`Connection.send_with_data_passthrough`).
+RFC 9112 sections 3 to 7.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from .errors import LocalProtocolError
+from .events import Data, InformationalResponse, Request, Response
+from .framing import CHUNKED, UNTIL_CLOSE
+from .headers import BytesLike, Headers, encode_fields
+
+__all__ = ["BodyWriter", "body_writer", "write_request", "write_response"]
+
+
+def write_request(request: Request) -> bytes:
+    """Return the head of *request*.
+
+    Raises:
+        LocalProtocolError: Its version is not 1.1.
+    """
+    if request.http_version != b"1.1":
+        raise LocalProtocolError("only HTTP/1.1 is sent")
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, _field_lines(request.headers))
+
+
+def write_response(response: Response | InformationalResponse) -> bytes:
+    """Return the head of *response*.
+
+    Raises:
+        LocalProtocolError: Its version is not 1.1.
+    """
+    if response.http_version != b"1.1":
+        raise LocalProtocolError("only HTTP/1.1 is sent")
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (
+        response.status_code,
+        response.reason,
+        _field_lines(response.headers),
+    )
+
+
+class LengthWriter:
+    """Writes a body of a known number of bytes."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def write(self, data: BytesLike) -> list[BytesLike]:
+        size = len(data)
+        if size > self._left:
+            raise LocalProtocolError("Too much data for declared Content-Length")
+        self._left -= size
+        return [data]
+
+    def write_end(self, trailers: Headers) -> list[BytesLike]:
+        if self._left != 0:
+            raise LocalProtocolError("Too little data for declared Content-Length")
+        if trailers:
+            raise LocalProtocolError("Content-Length and trailers don't mix")
+        return []
+
+
+class ChunkedWriter:
+    """Writes a body in chunks, one for each `Data`."""
+
+    __slots__ = ()
+
+    def write(self, data: BytesLike) -> list[BytesLike]:
+        size = len(data)
+        # A chunk of no bytes would end the body.
+        return [b"%x\r\n" % size, data, b"\r\n"] if size else []
+
+    def write_end(self, trailers: Headers) -> list[BytesLike]:
+        return [b"0\r\n%b\r\n" % _field_lines(trailers)]
+
+
+class UntilCloseWriter:
+    """Writes a body that only the end of the connection ends."""
+
+    __slots__ = ()
+
+    def write(self, data: BytesLike) -> list[BytesLike]:
+        return [data]
+
+    def write_end(self, trailers: Headers) -> list[BytesLike]:
+        if trailers:
+            raise LocalProtocolError("can't send trailers to an HTTP/1.0 client")
+        return []
+
+
+BodyWriter: TypeAlias = LengthWriter | ChunkedWriter | UntilCloseWriter
+
+
+def body_writer(length: int) -> BodyWriter:
+    """Return the writer for a body of *length*, as `framing` gives it."""
+    if length == CHUNKED:
+        return ChunkedWriter()
+    if length == UNTIL_CLOSE:
+        return UntilCloseWriter()
+    return LengthWriter(length)
+
+
+def _field_lines(headers: Headers) -> bytes:
+    """Return the field lines, Host first, as RFC 9110 section 7.2 wants it."""
+    raw = headers.raw_items()
+    if b"host" in headers.control and raw[0][0].lower() != b"host":
+        raw.sort(key=lambda item: item[0].lower() != b"host")
+    return encode_fields(raw)
