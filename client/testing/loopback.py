@@ -16,8 +16,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-import h11 as protocol
-
+from client import protocol
 from client.testing import routes
 from client.testing.routes import Answer, BodyFacts, ReceivedRequest
 
@@ -192,7 +191,7 @@ class _Conversation:
         self._count_request = count_request
         self._closing = threading.Lock()  # a descriptor that `_run` closed may be somebody else's by now
         self._closed = False
-        self._engine = protocol.Connection(protocol.SERVER)
+        self._engine = protocol.Connection(protocol.SERVER, coalesce_chunks=True)
         self._buffer = memoryview(bytearray(READ_SIZE))
 
     def abort(self) -> None:
@@ -294,23 +293,22 @@ class _Conversation:
             headers.append(("Content-Length", str(answer.length)))
         reason = reason_of(answer.status)
         head = protocol.Response(status_code=answer.status, headers=headers, reason=reason)
-        unsent = [engine.send(head)]
+        unsent: list[bytes | bytearray | memoryview] = [engine.send(head)]
         if method != "HEAD" and answer.status not in (204, 304):
             for piece in answer.pieces:
-                unsent += engine.send_with_data_passthrough(protocol.Data(data=piece))
+                unsent += engine.send_with_data_passthrough(protocol.Data(data=piece)) or []
                 if not isinstance(answer.pieces, list):
                     self._write(*unsent)
                     unsent = []
         self._write(*unsent, engine.send(protocol.EndOfMessage()))
 
-    def _next_event(self) -> protocol.Event:
-        while True:
-            event = self._engine.next_event()
-            if event is not protocol.NEED_DATA:
-                return event
+    def _next_event(self) -> object:
+        """Return an event, or `PAUSED`; the caller asks for the class that it can use."""
+        while (event := self._engine.next_event()) is protocol.NEED_DATA:
             self._engine.receive_data(self._socket.recv(READ_SIZE))
+        return event
 
-    def _write(self, *pieces: bytes | memoryview) -> None:
+    def _write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """Write all; what is small in one segment."""
         if sum(map(len, pieces)) <= ONE_WRITE:
             pieces = (b"".join(pieces),)

@@ -177,30 +177,29 @@ def _bytes(request: ReceivedRequest) -> Answer:
         ("ETag", etag),
         ("Last-Modified", LAST_MODIFIED),
     ]
-    asked = ONE_RANGE.fullmatch(request.headers.get("range", ""))
-    # RFC 9110 section 13.1.5: another representation than the one the client has a part of is sent whole.
-    unchanged = request.headers.get("if-range", etag) in (etag, LAST_MODIFIED)
-    if asked is None or not unchanged or request.method != "GET":
+    asked = _asked_range(request, size, etag)
+    if asked is None:
         return Answer(200, headers, payload(0, size), size)
-    start, stop = _range(asked, size)
+    start, stop = asked
     if start >= stop:
-        return json_answer(
-            {"error": f"no such range of {size} bytes"}, 416, [("Content-Range", f"bytes */{size}")]
-        )
+        length = ("Content-Range", f"bytes */{size}")
+        return json_answer({"error": f"no such range of {size} bytes"}, 416, [length])
     headers.append(("Content-Range", f"bytes {start}-{stop - 1}/{size}"))
     return Answer(206, headers, payload(start, stop), stop - start)
 
 
-def _range(asked: re.Match[str], size: int) -> tuple[int, int]:
-    """Return the offsets from and up to which *asked* reaches; empty if it can't be satisfied."""
+def _asked_range(request: ReceivedRequest, size: int, etag: str) -> tuple[int, int] | None:
+    """Return the offsets between which a part is asked for, empty if there is none; None: the whole."""
+    asked = ONE_RANGE.fullmatch(request.headers.get("range", ""))
+    # RFC 9110 section 13.1.5: another representation than the one the client has a part of is sent whole.
+    unchanged = request.headers.get("if-range", etag) in (etag, LAST_MODIFIED)
+    if asked is None or not unchanged or request.method != "GET":
+        return None
     if asked["suffix"] is not None:
         return max(0, size - int(asked["suffix"])), size
-    first = int(asked["first"])
-    if asked["last"] is None:
-        return first, size
-    last = int(asked["last"])
-    if last < first:
-        raise BadRequest(f"range {asked[0]!r} ends before it starts")
+    first, last = int(asked["first"]), int(asked["last"] or size)
+    if asked["last"] is not None and last < first:  # invalid, so ignored: RFC 9110 section 14.2
+        return None
     return first, min(last + 1, size)
 
 
