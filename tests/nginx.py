@@ -10,6 +10,7 @@ What it serves (GET unless said otherwise; every response names its connection i
 - ``/echo``        POST: 200 with two bytes
 - ``/redirect/N``  N redirects, the last of them to ``/hello``
 - ``/store/NAME``  PUT, GET, DELETE: keeps what it is sent
+- ``/status``      nginx's own count of connections and requests
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ http {{
         location = /redirect/2 {{ return 302 /redirect/1; }}
         location = /redirect/3 {{ return 302 /redirect/2; }}
         location /store/ {{ dav_methods PUT DELETE; }}
+        location = /status {{ stub_status; }}
     }}
 }}
 """
