@@ -47,8 +47,7 @@ _ALSO_OF_THE_BODY: Final = frozenset(
 
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _BACKSLASH: Final = re.compile(r"[^?#\\]*\\")
-# RFC 3986 appendix B, cut after the authority: scheme, then "//" and the authority.
-_AUTHORITY: Final = re.compile(r"(?P<start>(?:[^:/?#]+:)?//)(?P<authority>[^/?#]*)")
+_AUTHORITY: Final = re.compile(r"(?:[^:/?#]+:)?//")  # RFC 3986 appendix B, as far as it is needed
 _HIGH_BYTE: Final = re.compile(rb"[\x80-\xff]")
 
 Text = TypeVar("Text", str, bytes)
@@ -195,11 +194,9 @@ def _resolve(url: URL, reference: str) -> URL:
     """Resolve *reference* (RFC 3986 section 5) without its userinfo; the fragment of *url* is inherited."""
     try:
         target = url.join(reference)
-        if (start := _AUTHORITY.match(reference)) and "@" in start["authority"]:
-            # Credentials that the peer chose would be sent as if the caller had given them. The join above
-            # has refused authorities that two parsers could read in two ways.
-            host = start["authority"].rpartition("@")[2]
-            target = url.join(f"{start['start']}{host}{reference[start.end() :]}")
+        if _AUTHORITY.match(reference):
+            # Credentials that the peer chose would be sent as if the caller had given them.
+            target = target.without_userinfo()
         if url.fragment and "#" not in reference:
             target = target.join(f"#{url.fragment}")
     except InvalidRequest as error:
