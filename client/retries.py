@@ -11,13 +11,13 @@ section 9.2.2), and only with its whole body.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
 
 from client.exceptions import (
     AddressNotAllowed,
     ChunkedEncodingError,
     ConnectError,
-    ConnectionError,
+    ConnectionError,  # noqa: A004  # requests' name
     ForkError,
     ProtocolError,
     ReadTimeout,
@@ -106,11 +106,10 @@ def why_not_resent(error: BaseException) -> BaseException:
     """Return what to raise where `may_resend` said no: *error*, or the error that names the switches."""
     if not _died_idle(error):
         return error
-    assert isinstance(error, ConnectionError)
     return StaleConnectionError(
-        "the server closed an idle connection while the request was on its way, and sending it again could do "
-        "the work twice; pass idempotent=True or an Idempotency-Key header if it may be repeated, and a body "
-        "that can be read again (bytes, a seekable file, or a callable that makes it)",
+        "the server closed an idle connection while the request was on its way, and sending it again could "
+        "do the work twice; pass idempotent=True or an Idempotency-Key header if it may be repeated, and a "
+        "body that can be read again (bytes, a seekable file, or a callable that makes it)",
         request=error.request,
         reused=error.reused,
         bytes_sent=error.bytes_sent,
@@ -118,8 +117,8 @@ def why_not_resent(error: BaseException) -> BaseException:
     )
 
 
-def _died_idle(error: BaseException) -> bool:
-    """Tell whether a reused connection broke before any answer; a peer that is only slow has not broken it."""
+def _died_idle(error: BaseException) -> TypeGuard[ConnectionError]:
+    """Tell whether a reused connection broke before any answer; one that is only slow has not broken."""
     return (
         isinstance(error, ConnectionError)
         and not isinstance(error, (ConnectError, *_FINAL_ERRORS))
@@ -269,7 +268,7 @@ class Retry:
     ) -> None:
         """Check and store the settings."""
         for name, count in (("total", total), ("connect", connect), ("read", read), ("status", status)):
-            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+            if count is not None and (type(count) is not int or count < 0):
                 raise ValueError(f"Retry {name}={count!r}: expected a number of attempts, or None")
         for name, seconds in (
             ("backoff_factor", backoff_factor),
