@@ -29,10 +29,8 @@ POLICIES = {"client.redirects", "client.retries", "client.auth", "client.cookies
 BELOW_OR_BESIDE_TRANSPORT = {
     "client.protocol",
     "client.transport",
-    "client.body",
     "client.exceptions",
     "client.headers",
-    "client.proxies",
     "client.timeouts",
     "client.url",
 }
@@ -85,10 +83,10 @@ def modules() -> dict[str, Module]:
 @cache
 def imports_of(name: str) -> tuple[Import, ...]:
     """Return what module *name* imports at run time."""
-    return tuple(_imports(modules()[name].tree, lazy=False))
+    return tuple(_imports(modules()[name], modules()[name].tree, lazy=False))
 
 
-def _imports(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+def _imports(module: Module, node: ast.AST, *, lazy: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue
@@ -96,14 +94,24 @@ def _imports(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
             for alias in child.names:
                 yield Import(alias.name, child.lineno, lazy)
         elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0, f"line {child.lineno}: relative import"
-            assert child.module is not None
+            origin = absolute_name(module, child)
             for alias in child.names:
-                submodule = f"{child.module}.{alias.name}"
-                yield Import(submodule if submodule in modules() else child.module, child.lineno, lazy)
+                submodule = f"{origin}.{alias.name}"
+                yield Import(submodule if submodule in modules() else origin, child.lineno, lazy)
         else:
             inside = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from _imports(child, lazy=inside)
+            yield from _imports(module, child, lazy=inside)
+
+
+def absolute_name(module: Module, statement: ast.ImportFrom) -> str:
+    """Return what follows ``from``; the engine imports its siblings relatively, as it stands alone."""
+    if statement.level == 0:
+        assert statement.module is not None
+        return statement.module
+    package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
+    for _ in range(statement.level - 1):
+        package = package.rpartition(".")[0]
+    return package if statement.module is None else f"{package}.{statement.module}"
 
 
 def breaches(room: str, forbidden: set[str], *, except_in: tuple[str, ...] = ()) -> list[str]:
@@ -229,10 +237,13 @@ def public_definitions(
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef]]:
     """Yield the functions, classes and methods whose names don't start with an underscore.
 
-    Overloads and setters are left out: their text is at the implementation and the getter.
+    Overloads, setters and the methods of a private class are left out: their text is elsewhere. So are members of a
+    Protocol that are nothing but a signature: its docstring lists them.
     """
     for child in node.body:
         if not isinstance(child, ast.FunctionDef | ast.ClassDef) or child.name.startswith("_"):
+            continue
+        if [ast.unparse(statement) for statement in child.body] == ["..."]:
             continue
         decorators = {ast.unparse(decorator).rpartition(".")[2] for decorator in child.decorator_list}
         if not decorators & {"overload", "setter", "deleter"}:
