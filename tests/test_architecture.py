@@ -42,6 +42,9 @@ LAZY_IMPORTS: dict[str, str] = {}
 DRAWERS = {"utils", "helpers", "common", "base", "misc"}
 
 
+Definition = ast.FunctionDef | ast.ClassDef
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """One imported module, absolute; ``lazy`` if inside a function."""
@@ -221,35 +224,55 @@ def test_every_module_says_what_lives_in_it() -> None:
     assert [] == [name for name, module in modules().items() if not ast.get_docstring(module.tree)]
 
 
+def test_every_module_says_what_is_public() -> None:
+    """Two that are run rather than imported have nothing public: an empty package, and ``python -m client``."""
+    silent = {"client.__main__", "client.transport"}
+
+    assert [] == [
+        name for name, module in modules().items() if name not in silent and public_names(module) is None
+    ]
+
+
+def public_names(module: Module) -> set[str] | None:
+    """Return the strings of ``__all__``; None if there is none."""
+    for node in module.tree.body:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name("__all__")], value=value)
+                | ast.AnnAssign(target=ast.Name("__all__"), value=ast.expr() as value)
+            ):
+                constants = [child.value for child in ast.walk(value) if isinstance(child, ast.Constant)]
+                return {constant for constant in constants if isinstance(constant, str)}
+    return None
+
+
 def test_every_public_name_has_a_docstring() -> None:
     missing = [
         f"{module.name}.{name}"
         for module in modules().values()
-        for name, node in public_definitions(module.tree)
-        if not ast.get_docstring(node)
+        for node in module.tree.body
+        if isinstance(node, Definition) and node.name in (public_names(module) or ())
+        for name, definition in [(node.name, node), *public_members(node)]
+        if not ast.get_docstring(definition)
     ]
 
     assert [] == missing
 
 
-def public_definitions(
-    node: ast.Module | ast.ClassDef, prefix: str = ""
-) -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef]]:
-    """Yield the functions, classes and methods whose names don't start with an underscore.
+def public_members(node: Definition) -> Iterator[tuple[str, Definition]]:
+    """Yield the methods and inner classes whose names don't start with an underscore.
 
-    Overloads, setters and the methods of a private class are left out: their text is elsewhere. So are members of a
-    Protocol that are nothing but a signature: its docstring lists them.
+    Overloads and setters are left out: their text is at the implementation and the getter. So are members of a Protocol
+    that are nothing but a signature: the class's docstring lists them.
     """
-    for child in node.body:
-        if not isinstance(child, ast.FunctionDef | ast.ClassDef) or child.name.startswith("_"):
-            continue
-        if [ast.unparse(statement) for statement in child.body] == ["..."]:
+    for child in node.body if isinstance(node, ast.ClassDef) else []:
+        if not isinstance(child, Definition) or child.name.startswith("_"):
             continue
         decorators = {ast.unparse(decorator).rpartition(".")[2] for decorator in child.decorator_list}
-        if not decorators & {"overload", "setter", "deleter"}:
-            yield prefix + child.name, child
-        if isinstance(child, ast.ClassDef):
-            yield from public_definitions(child, f"{prefix}{child.name}.")
+        if not decorators & {"overload", "setter", "deleter"} and [
+            ast.unparse(line) for line in child.body
+        ] != ["..."]:
+            yield f"{node.name}.{child.name}", child
 
 
 def test_no_file_is_crowded() -> None:
