@@ -7,6 +7,17 @@ WSGI application, both in the place of the network: ``Session(transport=MockTran
 from __future__ import annotations
 
 from client.testing.loopback import LoopbackServer, ServerStats
+from client.testing.mock import MockRequest, MockResponse, MockTransport
 from client.testing.payload import payload, payload_sha256
+from client.testing.wsgi import WSGITransport
 
-__all__ = ["LoopbackServer", "ServerStats", "payload", "payload_sha256"]
+__all__ = [
+    "LoopbackServer",
+    "MockRequest",
+    "MockResponse",
+    "MockTransport",
+    "ServerStats",
+    "WSGITransport",
+    "payload",
+    "payload_sha256",
+]
