@@ -74,6 +74,20 @@ class WireRequest:
         self.body = body
         self.trailers = trailers
 
+    def for_proxy(self, proxy: Proxy) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """Return request-target and fields as they go through *proxy*.
+
+        A plain http request goes in absolute-form with the proxy's credentials (RFC 9112 section 3.2.2); inside
+        a tunnel, or behind SOCKS, it is the same as without.
+        """
+        url = self.url
+        if url.scheme != "http" or proxy.scheme not in ("http", "https"):
+            return url.target, self.headers
+        target = b"http://" + url.host_header + url.target
+        if proxy.authorization is None:
+            return target, self.headers
+        return target, [*self.headers, (b"Proxy-Authorization", proxy.authorization)]
+
 
 class Proxy:
     """A proxy to go through; part of what tells connections apart.

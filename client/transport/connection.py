@@ -1,0 +1,382 @@
+"""A socket, the engine that frames it, and what the pool must know of the two.
+
+Every byte in and out goes through `protocol.Connection`; this room only moves bytes and watches the limits.
+A connection has one owner at a time: the pool, the exchange that sends and waits on it, or the response that
+still streams from it.  Only the owner closes the descriptor; anybody may `abort`.
+
+Kernel timeouts (SO_RCVTIMEO, SO_SNDTIMEO) bound each wait on plain TCP under Linux, since a Python socket
+timeout costs one more system call every time.  Under TLS the ssl module retries through them for ever, and
+elsewhere their form differs: there, `settimeout` does it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import sys
+from _thread import allocate_lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from client import protocol
+from client.exceptions import RemoteDisconnected, SSLError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from client.exceptions import Timeout
+    from client.timeouts import Deadline
+    from client.transport.wire import ConnectionInfo
+
+__all__ = ["RECEIVE_SIZE", "HTTPConnection"]
+
+#: Bytes asked of one read where the head or small chunks are expected.
+RECEIVE_SIZE: Final = 65536
+
+#: Bytes offered to the kernel at a time, so that an early answer is noticed within a slice.
+_SLICE: Final = 262144
+
+_HAS_KERNEL_TIMEOUTS: Final = sys.platform == "linux"
+_DONT_WAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
+_timeval = struct.Struct("@ll").pack
+
+
+class HTTPConnection:
+    """One connection to one place.
+
+    Args:
+        sock: Connected, in blocking mode; a TLS socket where *info* names a TLS version.
+        info: Facts of the connection.
+        key: The pool's key for it.
+        generation: The process generation that it was made in; a forked child has a later one.
+        epoch: The pool's count of `close` calls when it was made.
+
+    Attributes:
+        error: What a wait on this connection must raise once `abort` was called; None before.
+        reused: True once it has served a request.
+    """
+
+    __slots__ = (
+        "_is_kernel_timed",
+        "_lock",
+        "_poll",
+        "_receive_limit",
+        "_send_limit",
+        "closed",
+        "created_at",
+        "engine",
+        "epoch",
+        "error",
+        "expires_at",
+        "generation",
+        "idle_limit",
+        "info",
+        "is_tls",
+        "key",
+        "reused",
+        "sock",
+    )
+
+    def __init__(
+        self, sock: socket.socket, info: ConnectionInfo, key: Any, *, generation: int = 0, epoch: int = 0
+    ) -> None:
+        """Take over *sock*; from now on this object closes it."""
+        self.sock = sock
+        self.info = info
+        self.key = key
+        self.generation = generation
+        self.epoch = epoch
+        self.engine = protocol.Connection(protocol.CLIENT, coalesce_chunks=True)
+        self.is_tls = info.tls_version is not None
+        self._is_kernel_timed = _HAS_KERNEL_TIMEOUTS and not self.is_tls
+        self._receive_limit: float | None = None
+        self._send_limit: float | None = None
+        self._lock = allocate_lock()
+        self._poll: Any = None
+        self.created_at = monotonic()
+        self.expires_at = 0.0
+        self.idle_limit: float | None = None
+        self.reused = False
+        self.closed = False
+        self.error: BaseException | None = None
+
+    # -- waiting ----------------------------------------------------------------------------------------------
+
+    def _limit_receive(self, seconds: float | None) -> None:
+        """Bound the next receives by *seconds* (None: no bound); a change below 1 ms is not worth a call."""
+        before = self._receive_limit
+        if before is not None and seconds is not None and -0.001 < before - seconds < 0.001:
+            return
+        self._receive_limit = seconds
+        if self._is_kernel_timed:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _as_timeval(seconds))
+        else:
+            self._send_limit = seconds
+            self.sock.settimeout(seconds)
+
+    def _limit_send(self, seconds: float | None) -> None:
+        """Bound the next sends, as `_limit_receive` does the receives."""
+        if not self._is_kernel_timed:
+            self._limit_receive(seconds)
+            return
+        before = self._send_limit
+        if before is not None and seconds is not None and -0.001 < before - seconds < 0.001:
+            return
+        self._send_limit = seconds
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _as_timeval(seconds))
+
+    def wait(self, *, for_write: bool, seconds: float | None) -> tuple[bool, bool]:
+        """Wait until the socket is readable, or writable if asked.
+
+        Returns:
+            (readable, writable); both False after *seconds*.
+
+        Raises:
+            BaseException: `abort` was called; its error.
+        """
+        if self.is_tls and self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
+            return True, False
+        ready = _poll(self.sock.fileno(), for_write=for_write, seconds=seconds)
+        if self.error is not None:
+            raise self.error
+        return ready
+
+    # -- receiving ----------------------------------------------------------------------------------------------
+
+    def receive(self, size: int, deadline: Deadline) -> bytes:
+        """Return between 1 and *size* bytes from the peer, ``b""`` if it closed its side.
+
+        Raises:
+            ReadTimeout, TotalTimeout: Nothing came in time.
+            RemoteDisconnected: The connection broke (reset, or TLS cut without close_notify).
+            SSLError: The TLS layer failed in another way.
+        """
+        limit = deadline.remaining("read", "read")
+        if limit is not self._receive_limit:
+            self._limit_receive(limit)
+        try:
+            data = self.sock.recv(size)
+        except OSError as error:
+            raise self._read_failure(error, deadline) from error
+        if self.error is not None:
+            raise self.error
+        return data
+
+    def receive_into(self, buffer: bytearray | memoryview, size: int, deadline: Deadline) -> int:
+        """Receive at most *size* bytes into *buffer*; return their count, 0 if the peer closed its side.
+
+        Raises:
+            ReadTimeout, TotalTimeout, RemoteDisconnected, SSLError: As `receive`.
+        """
+        limit = deadline.remaining("read", "read")
+        if limit is not self._receive_limit:
+            self._limit_receive(limit)
+        try:
+            count = self.sock.recv_into(buffer, size)
+        except OSError as error:
+            raise self._read_failure(error, deadline) from error
+        if self.error is not None:
+            raise self.error
+        return count
+
+    def receive_ready(self) -> bytes | None:
+        """Return what has arrived without waiting; None if nothing has, ``b""`` at the end or on a reset."""
+        try:
+            if self.is_tls:
+                self._limit_receive(0.0)
+                return self.sock.recv(RECEIVE_SIZE)
+            return self.sock.recv(RECEIVE_SIZE, _DONT_WAIT)
+        except OSError as error:
+            return None if _is_would_block(error) else b""
+
+    def _read_failure(self, error: OSError, deadline: Deadline) -> BaseException:
+        """Translate what a receive raised; the only place that does."""
+        if self.error is not None:
+            return self.error
+        if _is_would_block(error):
+            return deadline.error("read", "read")
+        if self.is_tls and _is_tls_failure(error):
+            return SSLError(f"TLS failed while reading: {_describe(error)}")
+        return RemoteDisconnected(f"the connection broke while reading: {_describe(error)}")
+
+    # -- sending ----------------------------------------------------------------------------------------------
+
+    def send_whole(self, data: bytes, deadline: Deadline, sent_before: int = 0) -> None:
+        """Send *data* in blocking mode; for heads and small bodies.
+
+        Raises:
+            WriteTimeout, TotalTimeout: The peer took nothing in time; ``bytes_sent`` is exact.
+            RemoteDisconnected: The connection broke; ``bytes_sent`` is exact.
+        """
+        sent = 0
+        while sent < len(data):
+            limit = deadline.remaining("write", "write")
+            if limit is not self._send_limit:
+                self._limit_send(limit)
+            try:
+                # Never sendall: it does not tell how much the kernel took before it failed.
+                sent += self.sock.send(memoryview(data)[sent:] if sent else data)
+            except OSError as error:
+                raise self.write_failure(error, deadline, sent_before + sent) from error
+            if self.error is not None:
+                raise self.error
+
+    def send_ready(self, parts: Sequence[bytes | memoryview]) -> int:
+        """Send as much of *parts* as the kernel takes at once; return the count of bytes, 0 if none.
+
+        Raises:
+            OSError: The connection broke; see `write_failure`.
+        """
+        try:
+            if self.is_tls:
+                self._limit_receive(0.0)
+                return self.sock.send(memoryview(parts[0])[:_SLICE])
+            if len(parts) == 1 or not hasattr(self.sock, "sendmsg"):
+                return self.sock.send(memoryview(parts[0])[:_SLICE], _DONT_WAIT)
+            return self.sock.sendmsg(parts, (), _DONT_WAIT)
+        except OSError as error:
+            if _is_would_block(error):
+                return 0
+            raise
+
+    def write_failure(self, error: OSError, deadline: Deadline, bytes_sent: int) -> BaseException:
+        """Translate what a send raised; the only place that does."""
+        if self.error is not None:
+            return self.error
+        failure: Timeout | SSLError | RemoteDisconnected
+        if _is_would_block(error):
+            failure = deadline.error("write", "write")
+        elif self.is_tls and _is_tls_failure(error):
+            failure = SSLError(f"TLS failed while sending: {_describe(error)}")
+        else:
+            failure = RemoteDisconnected(f"the connection broke while sending: {_describe(error)}")
+        failure.bytes_sent = bytes_sent
+        return failure
+
+    # -- the pool's questions ------------------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        """Say whether an idle connection is still silent and open.
+
+        Bytes on an idle connection are an unasked-for answer or the peer's goodbye: never parsed, the
+        connection is dropped (RFC 9112 section 9.2). TLS may have a session ticket to deliver, which is no
+        data: there, one non-blocking read decides.
+        """
+        if self._poll is None:
+            self._poll = _readable_poll(self.sock.fileno())
+        if not self.is_tls:
+            return not self._poll(0)
+        if self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
+            return False
+        if not self._poll(0):
+            return True
+        try:
+            self._limit_receive(0.0)
+            self.sock.recv(1)
+        except OSError as error:
+            return _is_would_block(error)
+        return False
+
+    # -- ending -------------------------------------------------------------------------------------------------
+
+    def abort(self, error: BaseException) -> None:
+        """Make whoever waits on this connection raise *error*; callable from any thread, never blocks.
+
+        The flag goes first: a read that the shutdown wakes returns ``b""``, which without it would look like
+        the peer's own close.
+        """
+        with self._lock:
+            if self.closed or self.error is not None:
+                return
+            self.error = error
+            try:
+                # Not SSLSocket.shutdown: it drops the TLS layer, and the next recv returns raw records.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            except OSError:
+                pass  # not connected any more, so nobody can be blocked in it
+
+    def close(self) -> None:
+        """Close the descriptor; for the owner only. Idempotent."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            self.sock.close()
+
+    def close_in_child(self) -> None:
+        """Close a forked child's copy of the descriptor; our lock may be held by a thread that exists no more."""
+        self.closed = True
+        self.sock.close()
+
+    def detach(self) -> socket.socket:
+        """Hand the socket over, in blocking mode and without limits; it is no longer ours to close."""
+        with self._lock:
+            self.closed = True
+        self._limit_receive(None)
+        self._limit_send(None)
+        return self.sock
+
+    def __repr__(self) -> str:
+        """Show where it leads and what it is doing."""
+        state = "closed" if self.closed else f"{self.engine.our_state}/{self.engine.their_state}"
+        return f"<HTTPConnection {self.info.peer} {state}>"
+
+
+if hasattr(select, "poll"):
+
+    def _readable_poll(descriptor: int) -> Callable[[int], object]:
+        """Return a function that says, true or false, whether *descriptor* is readable or broken now."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return poll.poll
+
+    def _poll(descriptor: int, *, for_write: bool, seconds: float | None) -> tuple[bool, bool]:
+        """Wait for readiness; (readable, writable), a broken descriptor is both."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN | (select.POLLOUT if for_write else 0))
+        ready = poll.poll(None if seconds is None else int(seconds * 1000) + 1)
+        flags = ready[0][1] if ready else 0
+        broken = flags & (select.POLLERR | select.POLLHUP)
+        return bool(flags & select.POLLIN or broken), bool(flags & select.POLLOUT or broken)
+
+else:  # Windows
+
+    def _readable_poll(descriptor: int) -> Callable[[int], object]:
+        """Return a function that says, true or false, whether *descriptor* is readable or broken now."""
+        return lambda milliseconds: select.select([descriptor], [], [], milliseconds / 1000)[0]
+
+    def _poll(descriptor: int, *, for_write: bool, seconds: float | None) -> tuple[bool, bool]:
+        """Wait for readiness; (readable, writable), a broken descriptor is both."""
+        readable, writable, broken = select.select(
+            [descriptor], [descriptor] if for_write else [], [descriptor], seconds
+        )
+        return bool(readable or broken), bool(writable or broken)
+
+
+def _as_timeval(seconds: float | None) -> bytes:
+    """Pack a kernel timeout; zero would mean "for ever", so the least is one microsecond."""
+    if seconds is None:
+        return _timeval(0, 0)
+    microseconds = max(1, int(seconds * 1_000_000))
+    return _timeval(microseconds // 1_000_000, microseconds % 1_000_000)
+
+
+def _is_would_block(error: OSError) -> bool:
+    """Say whether a socket call ended for lack of time or readiness, in any of the ways that it can."""
+    # By name, since naming the ssl classes would import ssl into programs that use none of it.
+    return isinstance(error, (BlockingIOError, TimeoutError)) or type(error).__name__ in (
+        "SSLWantReadError",
+        "SSLWantWriteError",
+    )
+
+
+def _is_tls_failure(error: OSError) -> bool:
+    """Say whether the TLS layer itself failed; a cut without close_notify is the peer's disappearance."""
+    import ssl
+
+    return isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+
+
+def _describe(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,447 @@
+"""The connections that are open, and who may have one.
+
+The whole mutable state is one table of places (`_Place`: how many connections are open there, which of them are
+idle) and one queue of waiters; both change under one lock, and no I/O happens under it.  A slot is taken when a
+connection is handed out or dialled, and freed when it is closed; a returned connection keeps its slot.
+
+Limits wait, they do not discard: whoever comes when all slots are taken stands in a queue, first come first
+served among those whose place has room.
+"""
+
+from __future__ import annotations
+
+import os
+from _queue import Empty, SimpleQueue
+from _thread import allocate_lock
+from collections import OrderedDict, deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from client.exceptions import InvalidRequest, PoolTimeout, Timeout
+from client.transport.cancel import CancelToken
+from client.transport.connection import HTTPConnection
+from client.transport.dialer import NetworkOptions, Route, dial
+from client.transport.stream import ResponseStream, exchange
+
+if TYPE_CHECKING:
+    from client.timeouts import Budget
+    from client.transport.wire import Call, WireRequest
+
+__all__ = ["DEFAULT_LIMITS", "ConnectionPool", "PoolLimits"]
+
+
+class PoolLimits(NamedTuple):
+    """How many connections a session may have, and how long an unused one is kept.
+
+    Attributes:
+        total: Open connections in all.
+        per_origin: Open connections to one origin (through one proxy, with one set of TLS settings).
+        idle: Unused connections that are kept, in all.
+        idle_seconds: How long an unused one is kept. 50 stays below what servers (60 and more) and address
+            translators (350) usually allow; a server's ``Keep-Alive: timeout=`` shortens it.
+        max_age: Seconds after which a connection serves no further request; None for no limit.
+    """
+
+    total: int = 256
+    per_origin: int = 64
+    idle: int = 32
+    idle_seconds: float = 50.0
+    max_age: float | None = None
+
+
+DEFAULT_LIMITS: Final = PoolLimits()
+
+
+class _Place:
+    """The connections to one key."""
+
+    __slots__ = ("idle", "open")
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.idle: deque[HTTPConnection] = deque()
+
+
+class _Waiter:
+    """A thread in the queue.
+
+    ``inbox`` wakes it: with a connection, or with None for "look at me": ``has_slot`` tells that it may dial,
+    ``error`` that it must stop, neither that a finaliser left something to clean up.
+    """
+
+    __slots__ = ("error", "fresh", "has_slot", "inbox", "key")
+
+    def __init__(self, key: Any, fresh: bool) -> None:
+        self.key = key
+        self.fresh = fresh
+        self.inbox: SimpleQueue[HTTPConnection | None] = SimpleQueue()
+        self.has_slot = False
+        self.error: BaseException | None = None
+
+    def abort(self, error: BaseException) -> None:
+        """Wake the thread with *error*."""
+        self.error = error
+        self.inbox.put(None)
+
+
+class ConnectionPool:
+    """Keep-alive connections behind the `Transport` seam; safe for threads and for forked children.
+
+    Args:
+        limits: See `PoolLimits`.
+        options: How names, addresses and sockets are chosen.
+        uds: Path of a Unix domain socket that every connection goes to instead of the URL's host; or None.
+
+    Raises:
+        InvalidRequest: A limit is below 1.
+    """
+
+    def __init__(
+        self, limits: PoolLimits = DEFAULT_LIMITS, options: NetworkOptions | None = None, uds: str | None = None
+    ) -> None:
+        """Start empty; nothing is opened before the first request."""
+        for name in ("total", "per_origin"):
+            if getattr(limits, name) < 1:
+                raise InvalidRequest(f"PoolLimits({name}={getattr(limits, name)!r}): expected at least 1")
+        self.limits = limits
+        self.options = options or NetworkOptions()
+        self.uds = uds
+        self._start()
+
+    def _start(self) -> None:
+        """Set the state of an empty pool; also in a forked child, whose lock may be held by a thread it lacks."""
+        self._generation = _generation
+        self._epoch = 0
+        self._lock = allocate_lock()
+        self._places: dict[Any, _Place] = {}
+        self._idle: OrderedDict[HTTPConnection, None] = OrderedDict()  # the longest unused first
+        self._open: set[HTTPConnection] = set()
+        self._slots = 0
+        self._waiters: deque[_Waiter] = deque()
+        self._starting: set[CancelToken] = set()  # of calls that wait here or dial
+        self._abandoned: SimpleQueue[HTTPConnection] = SimpleQueue()
+
+    # -- the seam -------------------------------------------------------------------------------------------------
+
+    def round_trip(self, request: WireRequest, call: Call) -> ResponseStream:
+        """Send *request* and return its final response with the body unread.
+
+        Raises:
+            PoolTimeout: No slot became free in time.
+            ConnectError, ConnectTimeout, SSLError, ProxyError: No connection came about.
+            ConnectionError, Timeout: The exchange broke; ``reused``, ``bytes_sent`` and ``response_started``
+                tell how far it had come.
+            InvalidRequest: The request cannot be framed.
+        """
+        if self._generation != _generation:
+            self._leave_to_parent()
+        started_at = monotonic()
+        url, proxy = request.url, call.proxy
+        if proxy is None:
+            key: Any = url.origin if url.scheme == "http" else (url.origin, call.tls)
+        else:
+            # A plain http request looks the same to the proxy whatever its origin, so the connection is shared.
+            shared = url.scheme == "http" and proxy.scheme in ("http", "https")
+            key = (None, proxy) if shared else (url.origin, call.tls, proxy)
+        connection = None if call.fresh else self._take_idle(key, started_at)
+        if connection is None:
+            connection = self._start_connection(key, request, call)
+        return exchange(connection, request, call, self, started_at)
+
+    def close(self) -> None:
+        """Close the idle connections; one that is in use closes when its user lets go. The pool stays usable."""
+        with self._lock:
+            self._epoch += 1
+            victims = list(self._idle)
+            for connection in victims:
+                self._remove(connection)
+        for connection in victims:
+            connection.close()
+        self._reap()
+
+    def abort(self, error: BaseException) -> None:
+        """Make every call under way raise *error*, whatever it waits for, and close the idle connections."""
+        with self._lock:
+            starting, in_use = list(self._starting), self._open - self._idle.keys()
+        for token in starting:
+            token.cancel(error)
+        for connection in in_use:
+            connection.abort(error)
+        self.close()
+
+    # -- handing out --------------------------------------------------------------------------------------------
+
+    def _take_idle(self, key: Any, now: float) -> HTTPConnection | None:
+        """Return the idle connection to *key* that was used last and is still good, None if there is none."""
+        while True:
+            with self._lock:
+                place = self._places.get(key)
+                if place is None or not place.idle:
+                    return None
+                connection = place.idle.pop()
+                del self._idle[connection]
+            if connection.expires_at > now and connection.is_alive():
+                return connection
+            self.discard(connection)
+
+    def _start_connection(self, key: Any, request: WireRequest, call: Call) -> HTTPConnection:
+        """Return a connection that is handed on in the queue, or a new one, once there is a slot for it."""
+        token = call.cancel or CancelToken()  # so that `abort` reaches this call too
+        with self._lock:
+            self._starting.add(token)
+        try:
+            while connection := self._wait_for_slot(key, call, token):
+                if connection.expires_at > monotonic() and connection.is_alive():
+                    return connection
+                self.discard(connection)
+            return self._dial(key, request, call, token)
+        finally:
+            with self._lock:
+                self._starting.discard(token)
+
+    def _wait_for_slot(self, key: Any, call: Call, token: CancelToken) -> HTTPConnection | None:
+        """Wait in the queue; return a connection, or None once a slot is ours to dial with.
+
+        Raises:
+            PoolTimeout, TotalTimeout: Neither came in time.
+            BaseException: The call was cancelled.
+        """
+        waiter = _Waiter(key, call.fresh)
+        with self._lock:
+            self._waiters.append(waiter)
+            victims = self._settle()
+        for victim in victims:
+            victim.close()
+        if not waiter.inbox.empty():  # the usual case: there was room
+            return waiter.inbox.get()
+        self._reap()
+        budget = call.deadline.budget("pool")
+        token.attach(waiter)
+        try:
+            while True:
+                connection = waiter.inbox.get(timeout=budget.remaining("pool"))
+                if waiter.error is not None:
+                    raise waiter.error
+                if connection is not None or waiter.has_slot:
+                    return connection
+                self._reap()
+        except BaseException as error:
+            self._leave_queue(waiter)
+            if isinstance(error, (Empty, PoolTimeout)):
+                raise self._pool_timeout(key, budget) from None
+            raise
+        finally:
+            token.detach()
+
+    def _leave_queue(self, waiter: _Waiter) -> None:
+        """Take *waiter* out of the queue, and give back what it may have been handed meanwhile."""
+        with self._lock:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+        while not waiter.inbox.empty():
+            connection = waiter.inbox.get()
+            if connection is not None:
+                self.release(connection)
+        if waiter.has_slot:
+            self._free_slot(waiter.key)
+
+    def _pool_timeout(self, key: Any, budget: Budget) -> Timeout:
+        error = budget.error("pool")
+        with self._lock:
+            here = self._places[key].open if key in self._places else 0
+            error.args = (
+                f"{error.args[0]}: {here} of {self.limits.per_origin} connections to this origin "
+                f"and {self._slots} of {self.limits.total} in all are in use",
+            )
+        return error
+
+    def _dial(self, key: Any, request: WireRequest, call: Call, token: CancelToken) -> HTTPConnection:
+        """Make a connection in a slot that is ours already."""
+        url = request.url
+        try:
+            route = Route(
+                url.scheme,
+                url.host,
+                url.port,
+                proxy=call.proxy,
+                tls=call.tls if url.scheme == "https" else None,
+                uds=self.uds or url.socket_path,
+            )
+            dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
+        except BaseException:
+            self._free_slot(key)
+            raise
+        connection = HTTPConnection(dialed.sock, dialed.info, key, generation=self._generation, epoch=self._epoch)
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def _free_slot(self, key: Any) -> None:
+        """Give back a slot that holds no connection."""
+        with self._lock:
+            self._drop_slot(key)
+            victims = self._settle()
+        for victim in victims:
+            victim.close()
+
+    # -- taking back (`client.transport.stream.Owner`) -----------------------------------------------------------
+
+    def release(self, connection: HTTPConnection) -> None:
+        """Take back a connection between two requests: for the queue, or to keep it idle."""
+        now = monotonic()
+        limits = self.limits
+        seconds = limits.idle_seconds
+        if connection.idle_limit is not None and connection.idle_limit < seconds:
+            seconds = connection.idle_limit
+        connection.expires_at = now + seconds
+        if limits.max_age is not None:
+            connection.expires_at = min(connection.expires_at, connection.created_at + limits.max_age)
+        if connection.epoch != self._epoch or connection.expires_at <= now or self.is_foreign(connection):
+            self.discard(connection)
+            return
+        victims: list[HTTPConnection] = []
+        with self._lock:
+            self._places[connection.key].idle.append(connection)
+            self._idle[connection] = None
+            if self._waiters:
+                victims = self._settle()
+            if self._idle:
+                oldest = next(iter(self._idle))
+                if len(self._idle) > limits.idle or oldest.expires_at <= now:
+                    self._remove(oldest)
+                    victims.append(oldest)
+        for victim in victims:
+            victim.close()
+
+    def discard(self, connection: HTTPConnection) -> None:
+        """Close *connection* and free its slot. Idempotent."""
+        if connection.generation != _generation:
+            connection.close_in_child()
+            return
+        victims: list[HTTPConnection] = []
+        with self._lock:
+            if connection in self._open:
+                self._remove(connection)
+                victims = self._settle()
+        connection.close()
+        for victim in victims:
+            victim.close()
+
+    def abandon(self, connection: HTTPConnection) -> None:
+        """Leave *connection* for the next one who comes by to discard; the only thing a finaliser may do."""
+        self._abandoned.put(connection)
+        try:
+            self._waiters[0].inbox.put(None)
+        except IndexError:
+            pass  # nobody waits
+
+    def forget(self, connection: HTTPConnection) -> None:
+        """Free the slot of a connection whose socket now belongs to the caller."""
+        victims: list[HTTPConnection] = []
+        with self._lock:
+            if connection in self._open:
+                self._remove(connection)
+                victims = self._settle()
+        for victim in victims:
+            victim.close()
+
+    def is_foreign(self, connection: HTTPConnection) -> bool:
+        """Say whether *connection* was made by the parent of this process."""
+        return connection.generation != _generation
+
+    def _reap(self) -> None:
+        """Discard what finalisers left behind."""
+        while True:
+            try:
+                connection = self._abandoned.get_nowait()
+            except Empty:
+                return
+            self.discard(connection)
+
+    # -- under the lock -------------------------------------------------------------------------------------------
+
+    def _settle(self) -> list[HTTPConnection]:
+        """Serve the queue as far as there is room; return the idle connections that gave way, to be closed."""
+        victims: list[HTTPConnection] = []
+        for waiter in tuple(self._waiters):
+            place = self._places.get(waiter.key)
+            if place is None:
+                place = self._places[waiter.key] = _Place()
+            if place.idle and not waiter.fresh:
+                connection = place.idle.pop()
+                del self._idle[connection]
+                self._waiters.remove(waiter)
+                waiter.inbox.put(connection)
+            elif self._make_room(place, victims):
+                place.open += 1
+                self._slots += 1
+                waiter.has_slot = True
+                self._waiters.remove(waiter)
+                waiter.inbox.put(None)
+        return victims
+
+    def _make_room(self, place: _Place, victims: list[HTTPConnection]) -> bool:
+        """Say whether one more connection to *place* may open; idle ones make way, adding to *victims*."""
+        if place.open >= self.limits.per_origin:
+            if not place.idle:
+                return False
+            victims.append(place.idle[0])
+        elif self._slots >= self.limits.total:
+            if not self._idle:
+                return False
+            victims.append(next(iter(self._idle)))
+        else:
+            return True
+        self._remove(victims[-1])
+        return True
+
+    def _remove(self, connection: HTTPConnection) -> None:
+        """Take *connection*, idle or in use, out of the books."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            del self._idle[connection]
+            self._places[connection.key].idle.remove(connection)
+        self._drop_slot(connection.key)
+
+    def _drop_slot(self, key: Any) -> None:
+        place = self._places[key]
+        place.open -= 1
+        self._slots -= 1
+        if not place.open:
+            del self._places[key]
+
+    # -- fork and end of life ------------------------------------------------------------------------------------
+
+    def _leave_to_parent(self) -> None:
+        """Start anew in a forked child: close our copies of the idle descriptors, and say nothing on the wire."""
+        idle = list(self._idle)
+        self._start()
+        for connection in idle:
+            connection.close_in_child()
+
+    def __del__(self) -> None:
+        """Close what is idle; nobody can ask for it any more."""
+        for connection in getattr(self, "_idle", ()):
+            connection.sock.close()
+
+    def __repr__(self) -> str:
+        """Show how many connections there are, and in which state."""
+        with self._lock:
+            idle, waiting = len(self._idle), len(self._waiters)
+            return (
+                f"<ConnectionPool open={self._slots} in_use={self._slots - idle} idle={idle} waiting={waiting} "
+                f"origins={len(self._places)}>"
+            )
+
+
+_generation = 0
+
+
+def _note_fork() -> None:
+    """Count a fork, in the child: connections of an earlier generation belong to the parent."""
+    global _generation
+    _generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)

@@ -1,0 +1,417 @@
+"""One exchange on one connection: the request goes out, the final response comes back and streams.
+
+`exchange` sends and waits for the head; the `ResponseStream` that it returns owns the connection until the body
+is complete, and then hands it back to the pool or has it closed.  A body is complete when the framing says so,
+never because the peer went away (RFC 9112 section 8).
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol
+
+from client import protocol
+from client.exceptions import (
+    ChunkedEncodingError,
+    ConnectionError,
+    ForkError,
+    IncompleteBody,
+    ProtocolError,
+    RemoteDisconnected,
+    StreamConsumedError,
+    Timeout,
+)
+from client.transport.connection import RECEIVE_SIZE, HTTPConnection
+from client.transport.upload import Answer, send
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from client.transport.wire import Call, ConnectionInfo, WireRequest
+
+__all__ = ["Owner", "ResponseStream", "exchange"]
+
+#: At most this many bytes are asked of one read while a body streams.
+_LARGE_READ: Final = 262144
+
+#: A run of body bytes must be this long before reading past the engine pays.
+_PASSTHROUGH_MIN: Final = 32768
+
+
+class Owner(Protocol):
+    """Where a connection goes when its exchange is over; the pool."""
+
+    def release(self, connection: HTTPConnection) -> None:
+        """Take back a connection that may serve another request."""
+        ...
+
+    def discard(self, connection: HTTPConnection) -> None:
+        """Close a connection that may not, and free its slot. Idempotent."""
+        ...
+
+    def abandon(self, connection: HTTPConnection) -> None:
+        """As `discard`, for a finaliser: takes no lock, closes later."""
+        ...
+
+    def forget(self, connection: HTTPConnection) -> None:
+        """Free the slot of a connection whose socket has been handed to the caller."""
+        ...
+
+    def is_foreign(self, connection: HTTPConnection) -> bool:
+        """Say whether the connection belongs to the parent of this forked process."""
+        ...
+
+
+def exchange(
+    connection: HTTPConnection, request: WireRequest, call: Call, owner: Owner, started_at: float
+) -> ResponseStream:
+    """Send *request* on *connection* and wait for the final response's head.
+
+    Args:
+        connection: Ours alone, between two cycles. On an error it is discarded.
+        request: What to send.
+        call: Limits and hooks.
+        owner: Gets the connection in the end.
+        started_at: Monotonic seconds at which the call began to look for a connection.
+
+    Raises:
+        ConnectionError, Timeout: With ``reused``, ``bytes_sent`` and ``response_started`` set.
+        InvalidRequest: The request cannot be framed.
+    """
+    acquired_at = monotonic()
+    answer = Answer(connection, call)
+    sent = 0
+    try:
+        if call.cancel is not None:
+            call.cancel.attach(connection)
+        sent = send(connection, request, call, answer)
+        sent_at = monotonic()
+        head = answer.head or answer.wait()
+    except BaseException as error:
+        owner.discard(connection)
+        if isinstance(error, (ConnectionError, Timeout)):
+            error.reused = connection.reused
+            error.bytes_sent = error.bytes_sent or sent
+            error.response_started = answer.started
+        raise
+    reused, connection.reused = connection.reused, True
+    return ResponseStream(connection, head, call, owner, reused, (started_at, acquired_at, sent_at, monotonic()))
+
+
+class ResponseStream:
+    """A final response whose body is still on the wire; see `client.transport.wire.WireResponse`."""
+
+    __slots__ = (
+        "_body_read_at",
+        "_buffer",
+        "_call",
+        "_connection",
+        "_failure",
+        "_finished",
+        "_head",
+        "_owner",
+        "_received",
+        "_stamps",
+        "http_version",
+        "info",
+        "reason",
+        "reused",
+        "status",
+        "trailers",
+    )
+
+    def __init__(
+        self,
+        connection: HTTPConnection,
+        head: protocol.Response | protocol.InformationalResponse,
+        call: Call,
+        owner: Owner,
+        reused: bool,
+        stamps: tuple[float, float, float, float],
+    ) -> None:
+        """Own *connection* from here on; *stamps* are the seconds of start, connection, request sent, head."""
+        self._connection = connection
+        self._call = call
+        self._owner = owner
+        self._head = head
+        self._stamps = stamps
+        self._body_read_at = 0.0
+        self._buffer: bytes | memoryview = b""
+        self._finished = False
+        self._failure: BaseException | None = None
+        self._received = 0
+        self.status = head.status_code
+        self.reason = head.reason
+        self.http_version = head.http_version
+        self.info: ConnectionInfo = connection.info
+        self.reused = reused
+        self.trailers: list[tuple[bytes, bytes]] = []
+        if connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
+            self._buffer = self._buffered()
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Fields in order, names as the peer wrote them."""
+        return self._head.headers.raw_items()
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds by phase: queue dns connect tls send wait receive; what did not happen is 0."""
+        started, acquired, sent, head = self._stamps
+        info = self.info
+        dns, connect, tls = (0.0, 0.0, 0.0) if self.reused else (info.dns, info.connect, info.tls)
+        return {
+            "queue": max(0.0, acquired - started - dns - connect - tls),
+            "dns": dns,
+            "connect": connect,
+            "tls": tls,
+            "send": sent - acquired,
+            "wait": head - sent,
+            "receive": self._body_read_at - head if self._body_read_at else 0.0,
+        }
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def read(self, size: int | None = None) -> bytes:
+        """Return the next bytes of the body: at most *size* and at least one, or all that is left if None.
+
+        ``b""`` means that the body is complete.
+
+        Raises:
+            IncompleteBody: The peer closed or broke off first.
+            ChunkedEncodingError: The framing is broken.
+            ReadTimeout, TotalTimeout: Too late. These carry in ``partial`` what a read of all had got.
+            ForkError: The response belongs to the parent process.
+        """
+        if size is None or size < 0:
+            return self._read_rest()
+        data = self._buffer or self._receive(size)
+        if len(data) <= size:
+            self._buffer = b""
+            return bytes(data)
+        self._buffer = memoryview(data)[size:]
+        return bytes(memoryview(data)[:size])
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fill *buffer* from its start; return the count of bytes, 0 when the body is complete.
+
+        Where the next bytes on the wire are nothing but body, they are received straight into *buffer*.
+
+        Raises:
+            IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `read`.
+        """
+        view = memoryview(buffer).cast("B")
+        if not self._buffer and not self._finished:
+            run = self._connection.engine.passthrough_available()
+            if run:
+                return self._guarded_receive_into(view, min(run, len(view)))
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def _read_rest(self) -> bytes:
+        """Read to the end of the body."""
+        if self._finished and self._failure is None:
+            data, self._buffer = bytes(self._buffer), b""
+            return data
+        parts = [bytes(self._buffer)] if self._buffer else []
+        self._buffer = b""
+        try:
+            while data := self._receive(_LARGE_READ):
+                parts.append(data)
+        except (ChunkedEncodingError, Timeout) as error:
+            error.__dict__["partial"] = b"".join(parts)
+            raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _receive(self, size: int) -> bytes:
+        """Return the next bytes, waiting for them if need be; ``b""`` at the end of the body."""
+        connection, deadline = self._connection, self._call.deadline
+        engine = connection.engine
+        try:
+            while not self._finished:
+                self._check_process()
+                if engine.their_state is protocol.SWITCHED_PROTOCOL:
+                    return b""
+                run = engine.passthrough_available()
+                if run >= _PASSTHROUGH_MIN:
+                    data = connection.receive(min(run, max(size, RECEIVE_SIZE), _LARGE_READ), deadline)
+                    if data:
+                        self._passed(len(data), run)
+                        return data
+                else:
+                    data = connection.receive(RECEIVE_SIZE, deadline)
+                engine.receive_data(data)
+                if body := self._buffered():
+                    return body
+        except BaseException as error:
+            failure = self._failed(error)
+            if failure is error:
+                raise
+            raise failure from error
+        if self._failure is not None:
+            raise self._failure
+        return b""
+
+    def _guarded_receive_into(self, view: memoryview, size: int) -> int:
+        """Receive at most *size* bytes, all of them body, into *view*."""
+        engine = self._connection.engine
+        try:
+            self._check_process()
+            run = engine.passthrough_available()
+            count = self._connection.receive_into(view, size, self._call.deadline)
+            if count:
+                self._passed(count, run)
+            else:
+                engine.receive_data(b"")
+                self._buffered()
+        except BaseException as error:
+            failure = self._failed(error)
+            if failure is error:
+                raise
+            raise failure from error
+        if not count and self._failure is not None:
+            raise self._failure
+        return count
+
+    def _passed(self, count: int, run: int) -> None:
+        """Tell the engine of *count* body bytes that went past it, out of a run of *run*."""
+        self._connection.engine.passthrough_received(count)
+        self._received += count
+        if count == run:
+            self._buffer = self._buffered()
+
+    def _buffered(self) -> bytes:
+        """Return the body bytes that the engine already holds; finish if the body's end, or a fault, follows them."""
+        engine = self._connection.engine
+        parts: list[bytes] = []
+        try:
+            while True:
+                event = engine.next_event()
+                if type(event) is protocol.Data:
+                    parts.append(event.data)  # type: ignore[arg-type]  # received data is bytes
+                elif type(event) is protocol.EndOfMessage:
+                    self.trailers = event.headers.raw_items()
+                    self._finish()
+                    break
+                else:  # NEED_DATA
+                    break
+        except protocol.RemoteProtocolError as error:
+            # What came before the fault is delivered first; the next read raises it.
+            self._failed(error)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._received += len(data)
+        return data
+
+    def _check_process(self) -> None:
+        if self._owner.is_foreign(self._connection):
+            raise ForkError("this response belongs to the parent process: its connection is not ours")
+
+    # -- ending ---------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """The body is complete: give the connection back if it may serve again, have it closed otherwise."""
+        self._finished = True
+        self._body_read_at = monotonic()
+        connection, engine = self._connection, self._connection.engine
+        if self._call.cancel is not None:
+            self._call.cancel.detach()
+        # Bytes after the body are an answer that nobody asked for: never delivered, and the connection goes
+        # (RFC 9112 section 9.2).
+        if (
+            engine.our_state is protocol.DONE
+            and engine.their_state is protocol.DONE
+            and not engine.trailing_data[0]
+            and connection.error is None
+        ):
+            engine.start_next_cycle()
+            connection.idle_limit = _keep_alive_seconds(self._head.headers)
+            self._owner.release(connection)
+        else:
+            self._owner.discard(connection)
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """Give the connection up for *error*; return, and keep for later reads, what the reader must see."""
+        self._finished = True
+        if self._call.cancel is not None:
+            self._call.cancel.detach()
+        self._owner.discard(self._connection)
+        failure: BaseException = error
+        if isinstance(error, (RemoteDisconnected, protocol.RemoteProtocolError)):
+            failure = self._broken_body(error)
+        self._failure = failure if isinstance(failure, Exception) else IncompleteBody("reading was interrupted")
+        return failure
+
+    def _broken_body(self, error: Exception) -> ChunkedEncodingError:
+        """Say what is wrong with the body: too short, or framed wrongly."""
+        engine = self._connection.engine
+        expected = self._expected_length()
+        if isinstance(error, RemoteDisconnected) or engine.trailing_data[1]:
+            wanted = "its end marker" if expected is None else f"{expected} bytes"
+            return IncompleteBody(
+                f"the body ended after {self._received} bytes, expected {wanted}: {error}",
+                received=self._received,
+                expected=expected,
+            )
+        return ChunkedEncodingError(f"the body's framing broke after {self._received} bytes: {error}")
+
+    def _expected_length(self) -> int | None:
+        """Return what Content-Length announced, where it is what frames the body."""
+        fields = dict(self._head.headers)
+        if b"transfer-encoding" in fields or b"content-length" not in fields:
+            return None
+        return int(fields[b"content-length"].split(b",")[0])
+
+    def close(self) -> None:
+        """Let go: the connection goes back if the rest of the body is here already, else it is closed.
+
+        Takes no time: nothing is read from the socket. Idempotent.
+        """
+        if self._finished:
+            return
+        if self._connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
+            self._buffered()
+        if not self._finished:
+            self._finished = True
+            self._failure = StreamConsumedError("the response was closed before its body was read")
+            if self._call.cancel is not None:
+                self._call.cancel.detach()
+            self._owner.discard(self._connection)
+
+    def detach(self) -> tuple[socket.socket, bytes]:
+        """Hand over the socket, in blocking mode, and the bytes that followed the head.
+
+        After 101 (Switching Protocols) or a 2xx to CONNECT; the caller closes the socket.
+
+        Raises:
+            ProtocolError: The peer switched to nothing; the connection is still an HTTP one.
+        """
+        engine = self._connection.engine
+        if self._finished or engine.their_state is not protocol.SWITCHED_PROTOCOL:
+            raise ProtocolError("the peer did not switch protocols, so there is no stream to hand over")
+        self._finished = True
+        if self._call.cancel is not None:
+            self._call.cancel.detach()
+        self._owner.forget(self._connection)
+        return self._connection.detach(), engine.trailing_data[0]
+
+    def __del__(self) -> None:
+        """Give an unread response's connection up; a finaliser may run anywhere, so it neither locks nor reads."""
+        if not self._finished:
+            self._finished = True
+            self._owner.abandon(self._connection)
+
+
+def _keep_alive_seconds(headers: protocol.Headers) -> float | None:
+    """Return how long the peer says it keeps an idle connection (``Keep-Alive: timeout=5``), None if it does not.
+
+    One second less, for the time that our next request takes to arrive.
+    """
+    for name, value in headers:
+        if name == b"keep-alive":
+            for parameter in value.lower().split(b","):
+                key, _, seconds = parameter.strip().partition(b"=")
+                if key == b"timeout" and seconds.isdigit() and len(seconds) < 10:
+                    return max(0.0, float(seconds) - 1.0)
+    return None

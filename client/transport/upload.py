@@ -1,0 +1,240 @@
+"""Sending a request and watching for its answer at the same time.
+
+A peer may answer before it has the whole body: with ``100 Continue``, with a refusal, or by going away.  So a
+body that does not fit one write is sent without blocking, and where the kernel takes no more, the wait is for
+both directions.  RFC 9110 section 10.1.1 (Expect), RFC 9112 section 9.5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from client import protocol
+from client.exceptions import InvalidBody, InvalidRequest, ProtocolError, RemoteDisconnected
+from client.transport.connection import RECEIVE_SIZE, HTTPConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from client.transport.wire import Call, WireRequest
+
+__all__ = ["Answer", "send"]
+
+#: Bodies up to this many bytes leave in one write with the head.
+_SMALL_BODY: Final = 65536
+
+#: Seconds to wait for ``100 Continue`` before the body goes out regardless (curl waits as long).
+_CONTINUE_SECONDS: Final = 1.0
+
+_END: Final = protocol.EndOfMessage()
+
+
+class Answer:
+    """The final response of one exchange, being waited for.
+
+    Attributes:
+        head: The `Response`, or the `InformationalResponse` with 101; None until it is there.
+        started: True once any byte arrived.
+        may_continue: True once ``100 Continue`` arrived.
+    """
+
+    __slots__ = ("_call", "_connection", "closed", "head", "may_continue", "started")
+
+    def __init__(self, connection: HTTPConnection, call: Call) -> None:
+        """Wait for nothing yet."""
+        self._connection = connection
+        self._call = call
+        self.head: protocol.Response | protocol.InformationalResponse | None = None
+        self.started = False
+        self.closed = False
+        self.may_continue = False
+
+    def wait(self) -> protocol.Response | protocol.InformationalResponse:
+        """Block until the final head is there.
+
+        Raises:
+            ProtocolError: The peer sent something else than HTTP/1.1.
+            RemoteDisconnected: It closed first.
+            ReadTimeout, TotalTimeout: It stayed silent.
+        """
+        connection = self._connection
+        while self.head is None:
+            data = b"" if self.closed else connection.receive(RECEIVE_SIZE, self._call.deadline)
+            if not data:
+                raise RemoteDisconnected(
+                    "the peer closed in the middle of the response head"
+                    if self.started
+                    else "the peer closed the connection before it answered"
+                )
+            self._take(data)
+        return self.head
+
+    def has_come(self) -> bool:
+        """Take in what has arrived, without blocking; say whether sending should stop."""
+        data = self._connection.receive_ready()
+        if data is None:
+            return False
+        if data:
+            self._take(data)
+        else:
+            self.closed = True
+        return self.closed or self.head is not None
+
+    def wait_for_continue(self) -> bool:
+        """Wait a while for ``100 Continue``; return False if the final answer came instead of it."""
+        deadline = self._call.deadline
+        limit = deadline.remaining("read", "continue")
+        seconds = _CONTINUE_SECONDS if limit is None else min(_CONTINUE_SECONDS, limit)
+        while not self.may_continue:
+            readable, _ = self._connection.wait(for_write=False, seconds=seconds)
+            if not readable:
+                break
+            if self.has_come():
+                return False
+        deadline.remaining("read", "continue")
+        return True
+
+    def _take(self, data: bytes) -> None:
+        """Feed the engine and advance to the final head, past any 1xx."""
+        self.started = True
+        engine = self._connection.engine
+        engine.receive_data(data)
+        try:
+            while True:
+                event = engine.next_event()
+                if type(event) is protocol.Response:
+                    self.head = event
+                    return
+                if type(event) is not protocol.InformationalResponse:
+                    return  # NEED_DATA
+                if event.status_code == 101:
+                    self.head = event
+                    return
+                if event.status_code == 100:
+                    self.may_continue = True
+                if self._call.on_informational is not None:
+                    self._call.on_informational(event.status_code, event.headers.raw_items())
+        except protocol.RemoteProtocolError as error:
+            raise ProtocolError(f"the peer's response is not HTTP/1.1: {error}") from error
+
+
+def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: Answer) -> int:
+    """Send *request*, or as much of it as the peer wants; return the bytes that the kernel took.
+
+    A connection that breaks while sending is no error yet: the answer may have arrived before it broke.
+
+    Raises:
+        InvalidRequest: The head cannot be framed; nothing was sent.
+        InvalidBody: The body is longer or shorter than announced.
+        WriteTimeout, TotalTimeout: The peer took nothing in time; ``bytes_sent`` is exact.
+        Exception: Whatever the body's iterator raises.
+    """
+    engine, body = connection.engine, request.body
+    target, headers = request.for_proxy(call.proxy) if call.proxy is not None else (request.url.target, request.headers)
+    try:
+        head = engine.send(protocol.Request(method=request.method, target=target, headers=headers))
+    except protocol.LocalProtocolError as error:
+        raise InvalidRequest(str(error)) from error
+    if body is None and request.trailers is None:
+        return _send_whole(connection, head + engine.send(_END), call)  # type: ignore[operator]  # both are bytes
+    upload = _Upload(connection, call, answer)
+    try:
+        if type(body) is bytes and len(body) <= _SMALL_BODY and not call.expect and request.trailers is None:
+            whole = b"".join((head, *engine.send_with_data_passthrough(protocol.Data(body)), engine.send(_END)))  # type: ignore[arg-type, misc]  # all are bytes
+            sent = _send_whole(connection, whole, call)
+            upload.report(len(body))
+            return sent
+        upload.run(head, request)  # type: ignore[arg-type]  # a Request always makes bytes
+    except protocol.LocalProtocolError as error:
+        raise InvalidBody(f"the body does not fit its announced length: {error}") from error
+    return upload.sent
+
+
+def _send_whole(connection: HTTPConnection, data: bytes, call: Call) -> int:
+    """Send *data* at once; return what the kernel took of it before it took it all or the peer went away."""
+    try:
+        connection.send_whole(data, call.deadline)
+    except RemoteDisconnected as error:
+        return error.bytes_sent
+    return len(data)
+
+
+class _Upload:
+    """Sends a body that does not fit one write, until it is sent or the peer has answered or gone."""
+
+    __slots__ = ("_answer", "_call", "_connection", "sent")
+
+    def __init__(self, connection: HTTPConnection, call: Call, answer: Answer) -> None:
+        self._connection = connection
+        self._call = call
+        self._answer = answer
+        self.sent = 0
+
+    def run(self, head: bytes, request: WireRequest) -> None:
+        """Send the head and the body of *request*."""
+        engine, body = self._connection.engine, request.body
+        parts: list[Any] = [head]
+        if self._call.expect:
+            if not self._push(parts) or not self._answer.wait_for_continue():
+                return
+            parts = []
+        pieces: Iterator[bytes] = iter((body or b"",)) if body is None or isinstance(body, bytes) else body.chunks()
+        done = 0
+        for piece in pieces:
+            if not len(piece):
+                continue  # an empty chunk would end a chunked body (RFC 9112 section 7.1)
+            parts += engine.send_with_data_passthrough(protocol.Data(piece)) or ()
+            if not self._push(parts):
+                return
+            parts = []
+            done += len(piece)
+            self.report(done)
+        end = protocol.EndOfMessage(headers=request.trailers()) if request.trailers is not None else _END
+        self._push([*parts, engine.send(end)])
+
+    def report(self, done: int) -> None:
+        """Tell the caller that *done* bytes of the body are sent."""
+        if self._call.on_sent is not None:
+            self._call.on_sent(done)
+
+    def _push(self, parts: list[Any]) -> bool:
+        """Send all of *parts*; return False if the peer answered or went away, so that sending must stop."""
+        connection, deadline = self._connection, self._call.deadline
+        views = [memoryview(part) for part in parts if len(part)]
+        while views:
+            try:
+                count = connection.send_ready(views)
+            except OSError as error:
+                if connection.error is not None:
+                    raise connection.error from error
+                return False
+            if count:
+                self.sent += count
+                views = _after(views, count)
+            elif not self._wait_for_room():
+                return False
+        if connection.error is not None:
+            raise connection.error
+        deadline.remaining("write", "write")  # a peer that takes every byte can still be too late
+        return True
+
+    def _wait_for_room(self) -> bool:
+        """Wait until the kernel takes more; return False once the answer or the end came in first."""
+        deadline = self._call.deadline
+        readable, writable = self._connection.wait(for_write=True, seconds=deadline.remaining("write", "write"))
+        if readable and self._answer.has_come():
+            return False
+        if not (readable or writable):
+            error = deadline.error("write", "write")
+            error.bytes_sent = self.sent
+            raise error
+        return True
+
+
+def _after(views: list[memoryview], count: int) -> list[memoryview]:
+    """Return what is left of *views* once their first *count* bytes are sent."""
+    for index, view in enumerate(views):
+        if count < len(view):
+            return [view[count:], *views[index + 1 :]]
+        count -= len(view)
+    return []

@@ -1,0 +1,231 @@
+"""A bounded set of threads that carry out calls, and the future that each call leaves behind.
+
+Threads start when work comes and none is free, never at import, and end with `WorkerPool.close` or with the
+pool itself.  Deadlock is excluded by construction: only the caller's side submits, and waiting for the pool
+from inside one of its own workers is refused at once, since the slot it waits for may be its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from _queue import SimpleQueue
+from concurrent.futures import CancelledError, Future
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from weakref import WeakSet
+
+from client.exceptions import InvalidRequest, SessionClosed
+from client.transport.cancel import CancelToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["RequestFuture", "WorkerPool", "default_workers"]
+
+Result = TypeVar("Result")
+
+_current = threading.local()
+
+
+def default_workers() -> int:
+    """Return how many threads a session has unless told: four a CPU, at most 32."""
+    return min(32, 4 * (os.cpu_count() or 1))
+
+
+class RequestFuture(Future[Result], Generic[Result]):
+    """The outcome of a submitted call, as `concurrent.futures.Future` documents it.
+
+    `cancel` also stops a call that is running: the thread that waits on a socket is woken, and the future ends
+    with `concurrent.futures.CancelledError` once the worker has let go of it.
+    """
+
+    def __init__(self, mark: object) -> None:
+        """Belong to the pool whose workers are known by *mark*."""
+        super().__init__()
+        self._mark = mark
+        self.token: Final = CancelToken()
+
+    def cancel(self) -> bool:
+        """Stop the call. Return False only if it is over already."""
+        if super().cancel():
+            return True
+        if self.done():
+            return False
+        self.token.cancel(CancelledError("the call was cancelled"))
+        return True
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait for the call and return its result, or raise what it raised.
+
+        Args:
+            timeout: Seconds to wait at most; None for no limit beyond the call's own.
+
+        Raises:
+            TimeoutError: *timeout* passed; the call goes on.
+            concurrent.futures.CancelledError: The call was cancelled.
+            RuntimeError: Called on a worker of the same pool while the call is not done.
+        """
+        self._refuse_own_worker()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the call and return what it raised, None if it succeeded. Raises as `result` does."""
+        self._refuse_own_worker()
+        return super().exception(timeout)
+
+    def _refuse_own_worker(self) -> None:
+        if not self.done():
+            _refuse_worker_of(self._mark)
+
+
+class _Crew:
+    """What the threads of a pool share. It holds no reference to the pool, so that an unused pool can go."""
+
+    __slots__ = ("idle", "jobs", "lock", "mark", "queued", "running", "threads")
+
+    def __init__(self) -> None:
+        self.mark = object()  # what a thread is known by as a worker of this pool
+        self.lock = threading.Lock()
+        self.jobs: SimpleQueue[tuple[RequestFuture[Any], Callable[[CancelToken], Any]] | None] = SimpleQueue()
+        self.running: set[RequestFuture[Any]] = set()
+        self.threads: set[threading.Thread] = set()
+        self.queued = 0
+        self.idle = 0
+
+    def work(self) -> None:
+        """Carry out jobs until None comes."""
+        _current.mark = self.mark
+        while (job := self.jobs.get()) is not None:
+            future, function = job
+            with self.lock:
+                self.queued -= 1
+                self.idle -= 1
+                self.running.add(future)
+            try:
+                _carry_out(future, function)
+            finally:
+                with self.lock:
+                    self.idle += 1
+                    self.running.discard(future)
+                del job, future, function  # while it waits, a thread keeps no response alive
+
+
+def _carry_out(future: RequestFuture[Any], function: Callable[[CancelToken], Any]) -> None:
+    """Run *function* unless its future was cancelled before it began; set the future either way."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.token.check()
+        result = function(future.token)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+class WorkerPool:
+    """At most *size* threads; more work than that waits its turn.
+
+    Args:
+        size: Threads, at least 1.
+
+    Raises:
+        InvalidRequest: *size* is no such number.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Start no thread yet."""
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InvalidRequest(f"workers={size!r}: expected a number of threads, at least 1")
+        self.size = size
+        self.process = os.getpid()
+        self._crew = _Crew()
+        _pools.add(self)
+
+    def submit(self, function: Callable[[CancelToken], Result]) -> RequestFuture[Result]:
+        """Have a worker call *function* with the future's stop switch; return the future at once."""
+        crew = self._crew
+        future: RequestFuture[Result] = RequestFuture(crew.mark)
+        with crew.lock:
+            crew.queued += 1
+            if crew.queued > crew.idle and len(crew.threads) < self.size:
+                # Daemons, so that a thread which user code holds for ever does not hold the interpreter too;
+                # `_finish_at_exit` waits for the work that was submitted.
+                thread = threading.Thread(target=crew.work, name=f"threadwire-{len(crew.threads)}", daemon=True)
+                crew.threads.add(thread)
+                crew.idle += 1
+                thread.start()
+        crew.jobs.put((future, function))
+        return future
+
+    def refuse_own_worker(self) -> None:
+        """Raise RuntimeError if called on one of our workers, where waiting for the others could deadlock."""
+        _refuse_worker_of(self._crew.mark)
+
+    def close(self, wait_seconds: float = 5.0) -> None:
+        """Stop all calls, waiting and running, with `SessionClosed`, and end the threads.
+
+        Args:
+            wait_seconds: How long to wait for the threads. One that user code holds longer (a body's iterator,
+                a hook) ends by itself when that code returns.
+        """
+        crew = self._crew
+        while not crew.jobs.empty():
+            job = crew.jobs.get()
+            if job is not None:
+                with crew.lock:
+                    crew.queued -= 1
+                job[0].cancel()
+        with crew.lock:
+            running = list(crew.running)
+        for future in running:
+            future.token.cancel(SessionClosed("the session was closed while the call was under way"))
+        self._end_threads(wait_seconds)
+
+    def finish(self) -> None:
+        """Let all submitted calls end by themselves, then end the threads."""
+        self._end_threads(None)
+
+    def _end_threads(self, wait_seconds: float | None) -> None:
+        crew = self._crew
+        with crew.lock:
+            threads = list(crew.threads)
+        for _ in threads:
+            crew.jobs.put(None)
+        give_up_at = None if wait_seconds is None else monotonic() + wait_seconds
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(None if give_up_at is None else max(0.0, give_up_at - monotonic()))
+
+    def __del__(self) -> None:
+        """Let the threads go once they have done what was submitted."""
+        for _ in range(len(self._crew.threads) if hasattr(self, "_crew") else 0):
+            self._crew.jobs.put(None)
+
+    def __repr__(self) -> str:
+        """Show what it is doing."""
+        crew = self._crew
+        return f"<WorkerPool size={self.size} running={len(crew.running)} queued={crew.queued}>"
+
+
+def _refuse_worker_of(mark: object) -> None:
+    if getattr(_current, "mark", None) is mark:
+        raise RuntimeError(
+            "waiting on a worker thread for work of the same pool: all workers could end up waiting for each other; "
+            "submit from outside, or call get() here, which needs no second worker"
+        )
+
+
+_pools: WeakSet[WorkerPool] = WeakSet()
+
+
+def _finish_at_exit() -> None:
+    """Wait for submitted work when the interpreter ends, as `concurrent.futures` does."""
+    for pool in list(_pools):
+        if pool.process == os.getpid():
+            pool.finish()
+
+
+atexit.register(_finish_at_exit)
