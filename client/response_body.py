@@ -1,0 +1,335 @@
+"""The body of a response on its way to the caller: decoded, counted, cut to size; and its file-like views.
+
+The law of the room: `ResponseBody` is the only reader of the wire, so limits, decoding and the callback of
+`progress` hold on every path, and after its first error every later read raises that error again: what is
+left of a broken body never looks like a complete one.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from client.decoders import Decoder, decoder_for
+from client.exceptions import BodyTooLarge, RequestException, StreamConsumedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from client.response import Response
+
+__all__ = ["READ_SIZE", "DecodedReader", "RawReader", "ResponseBody"]
+
+#: Bytes asked of the wire at once; below the size from which malloc asks the kernel for every buffer anew.
+READ_SIZE: Final = 64 * 1024
+
+#: What a body may decode to before `max_ratio` is judged. A short body is no bomb, and its ratio so far would
+#: depend on where the network cut it.
+RATIO_FREE: Final = 64 * 1024
+
+
+class ResponseBody:
+    """Reads one body from the wire.
+
+    Args:
+        read: Returns at most that many bytes of the body, as they are on the wire but for chunking; ``b""``
+            at its end.
+        close: Gives the connection up.
+        attach: Tells an error what request and response it is about.
+        codings: The values of Content-Encoding.
+        max_body: Bytes that the decoded body may have, None for no limit.
+        max_ratio: How many times as large as on the wire it may become by decoding, None for no limit.
+        progress: Called with (bytes received so far, total) after each piece; total is *total*.
+        total: The body's length on the wire, None if nobody knows.
+
+    Attributes:
+        received: Bytes taken from the wire.
+        consumed: True once the caller got a byte.
+        complete: True once the framing and every coding reached their end.
+    """
+
+    __slots__ = (
+        "_attach",
+        "_close",
+        "_codings",
+        "_decoded",
+        "_decoder",
+        "_error",
+        "_max_body",
+        "_max_ratio",
+        "_offset",
+        "_piece",
+        "_progress",
+        "_read",
+        "_steps",
+        "_total",
+        "complete",
+        "consumed",
+        "received",
+    )
+
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        close: Callable[[], object],
+        attach: Callable[[RequestException], object],
+        codings: Sequence[str] = (),
+        *,
+        max_body: int | None = None,
+        max_ratio: float | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
+        total: int | None = None,
+    ) -> None:
+        """Read nothing yet."""
+        self._read = read
+        self._close = close
+        self._attach = attach
+        self._codings = codings
+        self._max_body = max_body
+        self._max_ratio = max_ratio
+        self._progress = progress
+        self._total = total
+        self._decoder: Decoder | None = None
+        self._steps: Iterator[bytes] | None = None  # what the last bytes from the wire decode to
+        self._piece = b""  # decoded, delivered up to _offset
+        self._offset = 0
+        self._decoded = 0
+        self._error: BaseException | None = None
+        self.received = 0
+        self.consumed = False
+        self.complete = False
+
+    def read(self, size: int | None = None, *, fill: bool = False) -> bytes:
+        """Return the next decoded bytes.
+
+        Args:
+            size: At most so many; None returns what arrives next, up to 256 KiB.
+            fill: Return fewer than *size* only at the end of the body.
+
+        Returns:
+            At least one byte; ``b""`` means that the body is complete.
+
+        Raises:
+            ContentDecodingError: A content coding is broken or cut short.
+            BodyTooLarge: A limit was passed.
+            RequestException: What the wire raises.
+        """
+        chunk = self._next(size)
+        if fill and size is not None and 0 < len(chunk) < size:
+            chunks = [chunk]
+            missing = size - len(chunk)
+            while missing and (chunk := self._next(missing)):
+                chunks.append(chunk)
+                missing -= len(chunk)
+            return b"".join(chunks)
+        return chunk
+
+    def read_all(self) -> bytes:
+        """Return all the rest, decoded.
+
+        Raises:
+            RequestException: As `read`, with what had been decoded in ``partial``.
+        """
+        chunks = []
+        try:
+            while chunk := self._next(None):
+                chunks.append(chunk)
+        except RequestException as error:
+            if hasattr(error, "partial"):
+                error.partial = b"".join(chunks)
+            raise
+        return b"".join(chunks)
+
+    def read_undecoded(self, size: int) -> bytes:
+        """Return the next bytes, 1 to *size*, with their content codings on; ``b""`` at the end of the body."""
+        if not self._codings:
+            return self._next(size)
+        data = self._guarded(lambda: self._receive(size))
+        self.consumed = self.consumed or bool(data)
+        self.complete = self.complete or not data
+        return data
+
+    def _next(self, size: int | None) -> bytes:
+        piece, start = self._piece, self._offset
+        if start == len(piece):
+            piece = self._guarded(self._decode_next)
+            start = 0
+            if not piece:
+                return b""
+            self.consumed = True
+        if size is None or len(piece) - start <= size:
+            self._piece, self._offset = b"", 0
+            return piece[start:] if start else piece
+        # One piece is cut by moving an offset: copying what is left each time would be quadratic.
+        self._piece, self._offset = piece, start + size
+        return piece[start : start + size]
+
+    def _guarded(self, step: Callable[[], bytes]) -> bytes:
+        """Take a step unless one failed before; where it fails, keep the error and give the connection up."""
+        if self._error is not None:
+            raise self._error
+        try:
+            return step()
+        except BaseException as error:
+            if isinstance(error, RequestException):
+                self._attach(error)
+                self._error = error
+            else:  # Ctrl-C, or an error of the progress callback
+                self._error = StreamConsumedError(
+                    "an earlier read was interrupted; the rest of the body is lost"
+                )
+            self._close()
+            raise
+
+    def _decode_next(self) -> bytes:
+        while not self.complete:
+            if self._steps is not None:
+                piece = next(self._steps, b"")
+                if piece:
+                    return self._counted(piece)
+                self._steps = None
+            data = self._receive(READ_SIZE)
+            if not data:
+                if self._decoder is not None:
+                    self._decoder.finish()
+                self.complete = True
+            elif not self._codings:
+                return self._counted(data)
+            else:
+                self._start_decoding(data)
+        return b""
+
+    def _start_decoding(self, data: bytes) -> None:
+        if self._decoder is None:
+            self._decoder = decoder_for(self._codings)
+            if self._decoder is None:  # not one that we know: delivered as it is
+                self._codings = ()
+                self._steps = iter((data,))
+                return
+        self._steps = self._decoder.decode(data)
+
+    def _receive(self, size: int) -> bytes:
+        data = self._read(size)
+        self.received += len(data)
+        if self._max_body is not None:
+            # Coded data may be a little longer than what it decodes to. Beyond that it is padding, or members
+            # that decode to nothing, and would go on for ever without passing the limit.
+            allowed = self._max_body + self._max_body // 8 + READ_SIZE if self._codings else self._max_body
+            if self.received > allowed:
+                raise self._too_large("max_body", self._max_body, f"{self.received} bytes were received")
+        if self._progress is not None and data:
+            self._progress(self.received, self._total)
+        return data
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._decoded += len(piece)
+        if self._max_body is not None and self._decoded > self._max_body:
+            raise self._too_large("max_body", self._max_body, "it is longer than that")
+        if (
+            self._max_ratio is not None
+            and self._decoded > RATIO_FREE
+            and self._decoded > self._max_ratio * self.received
+        ):
+            facts = f"{self.received} bytes decoded to more than {self._decoded - 1}"
+            raise self._too_large("max_ratio", self._max_ratio, facts)
+        return piece
+
+    def _too_large(self, name: str, limit: float, facts: str) -> BodyTooLarge:
+        return BodyTooLarge(f"the body passes {name}={limit}: {facts}", limit=limit, received=self._decoded)
+
+
+class RawReader(io.RawIOBase):
+    """`Response.raw`: a body as it is on the wire, chunking removed and content coding not.
+
+    Reads as a binary file does; `shutil.copyfileobj`, `io.BufferedReader` and `gzip.GzipFile` take it.
+    """
+
+    def __init__(self, body: ResponseBody, close: Callable[[], object]) -> None:
+        """Read *body*; *close* gives the connection up."""
+        self._body = body
+        self._close = close
+
+    def __del__(self) -> None:
+        """Leave the connection to its own finaliser; that of `io.IOBase` would call `close`, which may lock."""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, amt: int | None = -1, decode_content: bool | None = None) -> bytes:
+        """Return the next bytes.
+
+        Args:
+            amt: Exactly so many, fewer only at the end of the body; None or negative means all the rest.
+            decode_content: True removes the content coding. Default: False.
+
+        Raises:
+            RequestException: As `Response.iter_content`.
+        """
+        self._check_open()
+        step = self._body.read if decode_content else self._body.read_undecoded
+        missing = -1 if amt is None else amt
+        chunks = []
+        while missing and (chunk := step(min(missing, READ_SIZE) if missing > 0 else READ_SIZE)):
+            chunks.append(chunk)
+            missing -= len(chunk) if missing > 0 else 0
+        return b"".join(chunks)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill *buffer* from its start with what arrives next; return the count, 0 at the end of the body."""
+        self._check_open()
+        view = memoryview(buffer).cast("B")
+        data = self._body.read_undecoded(len(view)) if view else b""
+        view[: len(data)] = data
+        return len(data)
+
+    def stream(self, amt: int | None = READ_SIZE, decode_content: bool | None = None) -> Iterator[bytes]:
+        """Yield the rest in pieces of at most *amt* bytes (None: 64 KiB); arguments as `read`."""
+        step = self._body.read if decode_content else self._body.read_undecoded
+        while chunk := step(amt or READ_SIZE):
+            yield chunk
+
+    def tell(self) -> int:
+        """Return how many bytes were taken from the wire."""
+        return self._body.received
+
+    def close(self) -> None:
+        """Give the connection up; unread bytes are lost. Idempotent."""
+        if not self.closed:
+            super().close()
+            self._close()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+
+
+class DecodedReader(io.RawIOBase):
+    """What `Response.open` buffers: the decoded body."""
+
+    def __init__(self, body: ResponseBody, response: Response) -> None:
+        """Read *body* and keep *response* alive as long."""
+        self._body = body
+        self._response: Response | None = response
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill *buffer* from its start with what arrives next; return the count, 0 at the end of the body."""
+        view = memoryview(buffer).cast("B")
+        data = self._body.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the response. Idempotent."""
+        if not self.closed:
+            super().close()
+            if self._response is not None:
+                self._response.close()
+
+    def _dealloc_warn(self, source: object) -> None:
+        """Called by the buffer when it is collected unclosed, before `close`; that may lock, so it must not run."""
+        self._response = None

@@ -1,0 +1,136 @@
+"""From bytes to str: which charset a body is in, and its decoding at once or piece by piece.
+
+The law of the room: the declared charset, else a byte order mark, else UTF-8 if the bytes are UTF-8, else
+Latin-1; decoding never fails.  A charset comes from the peer, so it is looked up in a closed list: looking
+any name up would import modules by that name, reach codecs that are no text (``rot13``, ``zlib``) or take
+quadratic time (``idna``, CVE-2022-45061), and Python remembers every name it was ever asked for.
+"""
+
+from __future__ import annotations
+
+import codecs
+import encodings
+import encodings.aliases
+from typing import TYPE_CHECKING, Final
+
+from client.parameters import parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["charset_of", "decode", "decode_pieces", "detect", "text_codec"]
+
+#: Codecs with an alias that are not text, plus UTF-7, which hides ASCII from filters and which the WHATWG
+#: Encoding Standard forbids.
+_REFUSED: Final = frozenset(
+    {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "utf_7"}
+)
+
+#: Text codecs of the standard library that have no alias.
+_WITHOUT_ALIAS: Final = (
+    "cp720",
+    "cp737",
+    "cp856",
+    "cp874",
+    "cp875",
+    "cp1006",
+    "koi8_t",
+    "koi8_u",
+    "utf_8_sig",
+)
+
+_CODECS: Final[dict[str, str]] = {
+    label: codec
+    for label, codec in (
+        *encodings.aliases.aliases.items(),
+        *((codec, codec) for codec in encodings.aliases.aliases.values()),
+        *((codec, codec) for codec in _WITHOUT_ALIAS),
+    )
+    if codec not in _REFUSED
+}
+
+#: The UTF-32 mark begins with the UTF-16 one, so it is asked for first.
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def charset_of(content_type: str) -> str | None:
+    """Return the charset parameter of a Content-Type value, as sent; None if there is none or it is empty."""
+    if "charset" not in content_type.lower():
+        return None
+    found, _ = parameters(content_type, max(content_type.find(";"), 0))
+    return found.get("charset") or None
+
+
+def text_codec(charset: str | None) -> str | None:
+    """Return Python's name of the text codec for *charset*, or None if there is no such codec."""
+    if not charset or len(charset) > 40:
+        return None
+    codec = _CODECS.get(encodings.normalize_encoding(charset).lower())
+    try:
+        return codec and codecs.lookup(codec).name
+    except LookupError:  # mbcs and oem exist on Windows only
+        return None
+
+
+def detect(content: bytes) -> str:
+    """Return the codec of undeclared text.
+
+    The one that a byte order mark says, ``"utf-8"`` if *content* decodes so, else ``"iso-8859-1"``.
+    """
+    if marked := _marked(content):
+        return marked
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return "iso-8859-1"
+    return "utf-8"
+
+
+def decode(content: bytes, charset: str | None) -> str:
+    """Decode a whole body; what is invalid becomes U+FFFD, a byte order mark is dropped.
+
+    Args:
+        content: The body.
+        charset: The declared charset; None or an unknown one is detected.
+    """
+    codec = text_codec(charset) or _marked(content)
+    if codec is None:
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            return content.decode("iso-8859-1")
+    return content.decode(codec, "replace").removeprefix("\ufeff")
+
+
+def decode_pieces(pieces: Iterable[bytes], charset: str | None) -> Iterator[str]:
+    """Decode a body that arrives in pieces, wherever they were cut.
+
+    Args:
+        pieces: The body.
+        charset: The declared charset; None or an unknown one means UTF-8, since waiting for the whole body to
+            detect it would not be streaming. What is invalid becomes U+FFFD, a byte order mark is dropped.
+    """
+    decoder = codecs.getincrementaldecoder(text_codec(charset) or "utf-8")("replace")
+    first = True
+    for piece in pieces:
+        text = decoder.decode(piece)
+        if text:
+            yield from _without_mark(text, first=first)
+            first = False
+    if text := decoder.decode(b"", final=True):
+        yield from _without_mark(text, first=first)
+
+
+def _marked(content: bytes) -> str | None:
+    return next((codec for mark, codec in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
+
+
+def _without_mark(text: str, *, first: bool) -> tuple[str, ...]:
+    text = text.removeprefix("\ufeff") if first else text
+    return (text,) if text else ()
