@@ -22,6 +22,7 @@ import socket
 import subprocess
 import threading
 import time
+from array import array
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -85,8 +86,7 @@ def find_nginx() -> str | None:
 
 def pattern(count: int) -> bytes:
     """Return *count* bytes in which no two blocks of 4 KiB are alike, so that a swapped block is seen."""
-    block = b"".join(number.to_bytes(4, "big") for number in range(-(-count // 4)))
-    return block[:count]
+    return array("I", range(-(-count // 4))).tobytes()[:count]
 
 
 class NginxServer:

@@ -1,4 +1,4 @@
-"""The server that is asked: nginx, or where it is missing a forked loop over raw sockets; never in this process.
+"""The server that is asked: nginx, or where it is missing a loop over raw sockets in a child; never in this process.
 
 Both answer ``/hello``, ``/echo``, ``/json`` and ``/bytes/N`` as tests/nginx.py describes them.
 """
@@ -46,15 +46,15 @@ def opened_target() -> Iterator[Target]:
             with NginxServer(folder / "nginx", certificate, sizes=(LARGE,)) as server:
                 yield Target("nginx", server.url, server.tls_url, authority.bundle)
         else:
-            with forked_server() as url:
-                yield Target("forked raw-socket loop (nginx is not installed)", url, None, authority.bundle)
+            with child_server() as url:
+                yield Target("raw-socket loop (nginx is not installed)", url, None, authority.bundle)
 
 
 @contextlib.contextmanager
-def forked_server() -> Iterator[str]:
+def child_server() -> Iterator[str]:
     """Answer on a free port from a child process, one thread a connection, from responses that are made beforehand."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-    child = multiprocessing.get_context("fork").Process(target=serve, args=(listener,), daemon=True)
+    child = multiprocessing.get_context("spawn").Process(target=serve, args=(listener,), daemon=True)
     child.start()
     port = listener.getsockname()[1]
     listener.close()
