@@ -1,6 +1,7 @@
-"""Fixtures for pytest; the topmost ``conftest.py`` says ``pytest_plugins = ["client.pytest_plugin"]``.
+"""Fixtures for pytest; whoever has the package installed has them.
 
-The law of the room: one fixture a resource, and what it opens is closed when the test ends.
+The law of the room: one fixture a resource, and what it opens is closed when the test ends.  pytest loads this
+file in every run, also of suites that never use it, so it imports what it needs only when a fixture is asked for.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client.testing import LoopbackServer
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from client.testing import LoopbackServer
 
 __all__ = ["http_server"]
 
@@ -20,5 +21,7 @@ __all__ = ["http_server"]
 @pytest.fixture
 def http_server() -> Iterator[LoopbackServer]:
     """Yield a running `LoopbackServer` on a free port of 127.0.0.1; it stops when the test ends."""
+    from client.testing import LoopbackServer
+
     with LoopbackServer() as server:
         yield server

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 USERS_TEST = """
 import socket
 
@@ -20,17 +22,33 @@ def test_second(http_server):
 """
 
 
-def test_the_fixture_serves_each_test_anew(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["client.pytest_plugin"]\n')
+@pytest.mark.parametrize("conftest", ["", 'pytest_plugins = ["client.pytest_plugin"]\n'])
+def test_the_fixture_serves_each_test_anew(tmp_path: Path, conftest: str) -> None:
+    """Installed is enough, and naming the plugin as well does no harm."""
+    (tmp_path / "conftest.py").write_text(conftest)
     (tmp_path / "test_users.py").write_text(USERS_TEST)
 
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)],
+    run = pytest_in_a_process(tmp_path)
+
+    assert "2 passed" in run.stdout, run.stdout + run.stderr
+    assert 0 == run.returncode
+
+
+def test_a_suite_that_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
+    (tmp_path / "test_users.py").write_text(
+        "import sys\n\ndef test_it():\n    assert 'client.testing' not in sys.modules\n"
+    )
+
+    run = pytest_in_a_process(tmp_path)
+
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+
+
+def pytest_in_a_process(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(folder)],
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
     )
-
-    assert "2 passed" in run.stdout, run.stdout + run.stderr
-    assert 0 == run.returncode
