@@ -1,0 +1,329 @@
+"""Request bodies: whatever the caller has, as bytes or as a `client.transport.wire.Body`.
+
+The law of the room: nothing is read before it is sent, but for what its length asks; a length that was
+announced is kept or the exchange fails; a body that is used up says so instead of being empty the second
+time. RFC 9112 section 6 (message body), issue 2215 of requests (an empty file is not a chunked one).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from client.exceptions import FileModeWarning, InvalidBody, InvalidJSONError, UnrewindableBodyError
+from client.percent import form_urlencode
+
+if TYPE_CHECKING:
+    from client.transport.wire import Body
+
+__all__ = ["CallableBody", "FileBody", "IterableBody", "encode_body", "encode_json", "wire_body"]
+
+FORM: Final = b"application/x-www-form-urlencoded"
+JSON: Final = b"application/json"
+
+#: Bytes read from a file at a time: what the transport writes in one call.
+BLOCK: Final = 256 * 1024
+
+
+class FileBody:
+    """The rest of a binary file, from where it stands now.
+
+    Args:
+        file: Anything with ``read(size) -> bytes``. With ``tell`` and ``seek`` it can be sent again.
+        argument: What the caller's argument is called, for messages.
+
+    Attributes:
+        source: What the caller gave.
+        file: What is read: *source*, or the binary file below a text file.
+        position: Where the body begins in it; None if it does not say.
+        length: Bytes from there to its end; None if that cannot be told without reading.
+        replayable: True if the file can be put back to ``position``.
+
+    Raises:
+        InvalidBody: The file is closed or text.
+    """
+
+    __slots__ = ("_argument", "_used", "file", "length", "position", "replayable", "source")
+
+    def __init__(self, file: Any, argument: str = "data") -> None:
+        self._argument = argument
+        self._used = False
+        self.source = file
+        self._refuse_closed()
+        self.file = _binary(file, argument)
+        self.position = _position(self.file)
+        self.length, self.replayable = _remaining(self.file, self.position)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the file's bytes from ``position``, at most 256 KiB at a time.
+
+        Raises:
+            UnrewindableBodyError: It was read before and cannot be put back.
+            InvalidBody: The file yields text, or more or fewer bytes than ``length``.
+        """
+        self._refuse_closed()
+        if self.replayable:
+            self.file.seek(self.position)
+        elif self._used:
+            raise UnrewindableBodyError(f"{self._argument}= is a file that cannot be read a second time")
+        self._used = True
+        return _of_length(self._pieces(), self.length, self._argument)
+
+    def _refuse_closed(self) -> None:
+        if getattr(self.source, "closed", False) is True:
+            raise InvalidBody(f"{self._argument}= is a closed file")
+
+    def _pieces(self) -> Iterator[bytes]:
+        # Read to its end, not to its length: a file that grew meanwhile must not pass for complete.
+        while piece := self.file.read(BLOCK):
+            if isinstance(piece, str):
+                raise InvalidBody(f"{self._argument}= is a file that yields text; open it in binary mode")
+            yield _as_bytes(piece, self._argument)
+        if piece is None:
+            raise InvalidBody(f"{self._argument}= is a non-blocking file that has no data now")
+
+
+class IterableBody:
+    """Pieces from an iterable, sent as they come.
+
+    Args:
+        pieces: An iterable of bytes-like objects or str (sent as UTF-8). An iterator can be sent once, any
+            other iterable again.
+        length: Bytes in all if the caller announced them; None sends chunked.
+        argument: What the caller's argument is called, for messages.
+    """
+
+    __slots__ = ("_argument", "_used", "length", "replayable", "source")
+
+    def __init__(self, pieces: Iterable[Any], length: int | None = None, argument: str = "data") -> None:
+        self.source = pieces
+        self.length = length
+        self.replayable = not hasattr(pieces, "__next__")
+        self._argument = argument
+        self._used = False
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the pieces; empty ones are left out, since an empty chunk would end the body.
+
+        Raises:
+            UnrewindableBodyError: An iterator that was used before.
+            InvalidBody: A piece is neither bytes-like nor str; the pieces are not ``length`` bytes in all.
+        """
+        if self._used and not self.replayable:
+            raise UnrewindableBodyError(
+                f"{self._argument}= is an iterator that was used up by the first attempt; "
+                "pass bytes, a seekable file, or a callable that returns a fresh body"
+            )
+        self._used = True
+        return _of_length(self._pieces(), self.length, self._argument)
+
+    def _pieces(self) -> Iterator[bytes]:
+        for piece in self.source:
+            if encoded := _as_bytes(piece, self._argument):
+                yield encoded
+
+
+class CallableBody:
+    """A body that a function makes anew for each attempt.
+
+    Args:
+        factory: Called without arguments; returns bytes, str, a binary file or an iterable of pieces.
+        length: Bytes in all if the caller announced them; None sends chunked.
+        argument: What the caller's argument is called, for messages.
+    """
+
+    __slots__ = ("_argument", "length", "source")
+
+    replayable: Final = True
+
+    def __init__(self, factory: Callable[[], Any], length: int | None = None, argument: str = "data") -> None:
+        self.source = factory
+        self.length = length
+        self._argument = argument
+
+    def chunks(self) -> Iterator[bytes]:
+        """Call the factory and yield what it returned.
+
+        Raises:
+            InvalidBody: It returned something that is no body, or not ``length`` bytes.
+        """
+        made = self.source()
+        if callable(made) and not hasattr(made, "read"):
+            raise InvalidBody(f"{self._argument}= is a callable that returned another callable")
+        body = wire_body(made, self._argument)
+        pieces = iter((body,) if body else ()) if body is None or isinstance(body, bytes) else body.chunks()
+        return _of_length(pieces, self.length, self._argument)
+
+
+def encode_body(data: Any, json: Any) -> tuple[Any, bytes | None]:
+    """Turn the body arguments of a request, but for ``files=``, into one body and its Content-Type.
+
+    Args:
+        data: A mapping or list of pairs (sent as a form), str (UTF-8), bytes, a binary file, an iterable of
+            pieces, a callable that returns one of these, or None.
+        json: Anything that `json.dumps` takes; ignored where *data* is not empty, as requests documents.
+
+    Returns:
+        (body, content type): the body as str, bytes or `Body`, None if there is none; `wire_body` takes it.
+
+    Raises:
+        InvalidBody: *data* is of another type.
+        InvalidJSONError: *json* cannot be written as JSON.
+    """
+    if isinstance(data, Mapping | list | tuple):
+        if data:
+            return form_urlencode(data, "data", InvalidBody) or None, FORM
+    elif data is not None and not (isinstance(data, str | bytes | bytearray) and not data):
+        return str.__str__(data) if isinstance(data, str) else wire_body(data), None
+    if json is not None:
+        return encode_json(json), JSON
+    return None, None
+
+
+def encode_json(document: Any) -> bytes:
+    """Return *document* as JSON in UTF-8 (RFC 8259).
+
+    Raises:
+        InvalidJSONError: It holds NaN or an infinity, which JSON has not, or an object without JSON form.
+    """
+    import json
+
+    try:
+        return json.dumps(document, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as cause:
+        raise InvalidJSONError(f"json= cannot be written as JSON: {cause}") from cause
+
+
+def wire_body(data: Any, argument: str = "data") -> bytes | Body | None:
+    """Return *data* as bytes or a `Body`; None stays None.
+
+    Args:
+        data: str (UTF-8), bytes-like, a file, an iterable of pieces, a callable, or a `Body`.
+        argument: What the caller's argument is called, for messages.
+
+    Raises:
+        InvalidBody: *data* is something else.
+    """
+    if data is None or type(data) is bytes:
+        return data
+    if isinstance(data, str | bytes | bytearray | memoryview):
+        return _as_bytes(data, argument)
+    if hasattr(data, "chunks") and hasattr(data, "replayable"):
+        body: Body = data
+        return body
+    if isinstance(data, io.StringIO):
+        return _as_bytes(data.read(), argument)
+    if hasattr(data, "read"):
+        return FileBody(data, argument)
+    if _has_buffer(data):
+        return _as_bytes(data, argument)
+    if hasattr(data, "__iter__") and not isinstance(data, Mapping):
+        return IterableBody(data, argument=argument)
+    if callable(data):
+        return CallableBody(data, argument=argument)
+    raise InvalidBody(
+        f"{argument}= must be a dict, pairs, str, bytes, a binary file, an iterable of bytes or a callable, "
+        f"not {type(data).__name__}"
+    )
+
+
+def _as_bytes(piece: Any, argument: str) -> bytes:
+    if type(piece) is bytes:
+        return piece
+    if isinstance(piece, str):
+        try:
+            return str.encode(piece)
+        except UnicodeEncodeError:
+            raise InvalidBody(f"{argument}= holds a lone surrogate, which UTF-8 cannot encode") from None
+    try:
+        return memoryview(piece).tobytes()
+    except TypeError:
+        raise InvalidBody(f"{argument}= must yield bytes or str, not {type(piece).__name__}") from None
+
+
+def _has_buffer(data: Any) -> bool:
+    try:
+        memoryview(data).release()
+    except TypeError:
+        return False
+    return True
+
+
+def _of_length(pieces: Iterator[bytes], length: int | None, argument: str) -> Iterator[bytes]:
+    """Pass *pieces* on; raise where they turn out not to be *length* bytes, before too much is sent."""
+    if length is None:
+        yield from pieces
+        return
+    left = length
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            raise InvalidBody(f"{argument}= yields more than the {length} bytes that were announced")
+        yield piece
+    if left:
+        raise InvalidBody(f"{argument}= ended {left} bytes short of the {length} that were announced")
+
+
+def _binary(file: Any, argument: str) -> Any:
+    """Return *file*, or the binary file below a text file with its position taken over."""
+    below = getattr(file, "buffer", None)
+    if below is None or not hasattr(file, "encoding"):
+        return file
+    import warnings
+
+    warnings.warn(
+        f"{argument}= is a file in text mode: its bytes are sent as they are on disk; open it in binary mode",
+        FileModeWarning,
+        stacklevel=2,
+    )
+    try:
+        position = file.tell()
+        file.seek(position)
+    except OSError:
+        return below  # a pipe; what was read ahead cannot be known
+    if position >> 64:  # TextIOWrapper keeps its decoder's state above the 64 bits of the byte offset
+        raise InvalidBody(
+            f"{argument}= is a text file that was read into the middle of a character's encoding"
+        )
+    return below
+
+
+def _position(file: Any) -> int | None:
+    try:
+        position = file.tell()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return position if isinstance(position, int) else None
+
+
+def _remaining(file: Any, position: int | None) -> tuple[int | None, bool]:
+    """Return (bytes from *position* to the end or None, whether the file can be put back there).
+
+    By seeking, not by fstat: of a GzipFile that would be the size on disk and not of what it yields.
+    """
+    if position is None:
+        return _declared_length(file, 0), False
+    try:
+        file.seek(0, io.SEEK_END)
+        end = file.tell()
+        file.seek(position)
+    except (AttributeError, OSError, ValueError, EOFError):
+        return _declared_length(file, position), False
+    length = max(0, end - position)
+    if length == 0 and file.read(1):  # files of /proc have no size and yet something in them
+        length = None
+        file.seek(position)
+    return length, True
+
+
+def _declared_length(file: Any, position: int) -> int | None:
+    """Return what ``len(file)`` or ``file.len`` says (requests-toolbelt's encoders have the latter)."""
+    for read_length in (lambda: len(file), lambda: file.len):
+        try:
+            length = read_length()
+        except (AttributeError, TypeError, OverflowError):
+            continue
+        if isinstance(length, int):
+            return max(0, length - position)
+    return None
