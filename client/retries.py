@@ -151,8 +151,7 @@ def _kind_of(error: BaseException) -> Kind | None:
     return None
 
 
-# -- the retries that a caller turns on
-# -----------------------------------------------------------------------
+# -- the retries that a caller turns on ---------------------------------------------------------------------
 
 
 class Attempt:

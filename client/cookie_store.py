@@ -1,0 +1,234 @@
+"""The store of an RFC 6265bis user agent: what servers may put in, what a request takes out.
+
+`CookieStore.store` takes in what a response set, `CookieStore.header_for` says what a request sends.  Both
+get the time as an argument; nothing here looks at a clock.  What one cookie is and may do is in
+`client.set_cookie`, the dict-like face of a jar in `client.cookies`.
+
+Threads may share a store.  Readers take no lock: a domain's cookies are a dict that is replaced, never
+changed.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from client.set_cookie import Cookie, canonical_domain, has_subdomains, parse_set_cookie, path_matches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from client.url import URL
+
+__all__ = ["CookieStore"]
+
+#: Cookies kept of what servers set, for one domain and in all; RFC 6265bis section 5.7 and 6.1.
+MAX_PER_DOMAIN: Final = 50
+MAX_TOTAL: Final = 3000
+
+#: Bytes of the Cookie field that stored cookies may fill. A server that sets more would make every later
+#: request fail with 400 or 431, for its sibling hosts too (CVE-2022-32205); nginx and Apache take 8 KiB a
+#: line.
+MAX_HEADER: Final = 8190
+
+_Key: TypeAlias = "tuple[str, str]"  # name, path
+_Entries: TypeAlias = "dict[_Key, tuple[int, Cookie]]"  # serial number by creation, cookie
+
+#: One for all jars, held for microseconds and only by writers; so a fork has one lock to make new.
+_lock = allocate_lock()
+
+
+def _new_lock() -> None:
+    """Replace the lock in the child of a fork, where the thread that held it does not exist."""
+    global _lock
+    _lock = allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
+
+
+class CookieStore:
+    """Cookies by domain; safe to share between threads.
+
+    A cookie without a domain is bound to no host: it goes where the caller sends a request, and never where a
+    redirect to another origin leads.
+    """
+
+    __slots__ = ("_domains", "_serial", "last_used")
+
+    def __init__(self) -> None:
+        """Make an empty store."""
+        self._domains: dict[str, _Entries] = {}
+        self._serial = 0
+        self.last_used = 0.0  # seconds since 1970
+
+    # -- for the exchange ---------------------------------------------------------------------------------
+
+    def store(self, url: URL, values: Iterable[bytes], now: float) -> None:
+        """Take in the Set-Cookie fields of a response; what the server may not set is left out silently.
+
+        Args:
+            url: Of the request that was answered. Never the Host field: a caller may override that.
+            values: The fields' values, one each.
+            now: Seconds since 1970.
+
+        RFC 6265bis section 5.7.
+        """
+        self.last_used = now
+        for value in values:
+            cookie = parse_set_cookie(value, url, now)
+            if cookie is None:
+                continue
+            with _lock:
+                if not cookie.secure and url.scheme != "https" and self._hides_a_secure_one(cookie):
+                    continue
+                if cookie.is_expired(now):
+                    self._drop(cookie)
+                else:
+                    self._put(cookie)
+                    self._make_room(cookie.domain, now)
+
+    def header_for(
+        self, url: URL, now: float, *, extra: CookieStore | None = None, unbound: bool = True
+    ) -> bytes | None:
+        """Return the value of the Cookie field for a request, None if there is none to send.
+
+        Args:
+            url: Of the request.
+            now: Seconds since 1970.
+            extra: The call's own cookies; they go before a stored one of the same name.
+            unbound: False after a redirect to another origin: leave out what is bound to no host.
+
+        RFC 6265bis section 5.8.3. Longer paths go first, then older cookies; what does not fit in 8190 bytes
+        stays behind, except the caller's own.
+        """
+        if not self._domains and not extra:
+            return None
+        self.last_used = now
+        own = extra.matching(url, now, unbound=unbound) if extra else []
+        named = {cookie.name for cookie in own}
+        pairs = [_pair(cookie) for cookie in own]
+        size = sum(map(len, pairs)) + 2 * len(pairs)
+        for cookie in self.matching(url, now, unbound=unbound):
+            if cookie.name in named:
+                continue
+            pair = _pair(cookie)
+            size += len(pair) + 2
+            if size > MAX_HEADER + 2:
+                size -= len(pair) + 2
+                continue
+            pairs.append(pair)
+        return "; ".join(pairs).encode("latin-1") if pairs else None
+
+    def matching(self, url: URL, now: float, *, unbound: bool = True) -> list[Cookie]:
+        """Return the cookies for a request, in the order in which they are sent; see `header_for`."""
+        domains, host = self._domains, canonical_domain(url.host)
+        found: list[tuple[int, Cookie]] = []
+        if unbound:
+            found.extend(domains.get("", {}).values())
+        found.extend(domains.get(host, {}).values())
+        if has_subdomains(host):
+            _, dot, parent = host.partition(".")
+            while dot:
+                found.extend(entry for entry in domains.get(parent, {}).values() if not entry[1].host_only)
+                _, dot, parent = parent.partition(".")
+        plain = url.scheme != "https"
+        found = [
+            entry
+            for entry in found
+            if path_matches(url.path, entry[1].path)
+            and not (plain and entry[1].secure)
+            and not entry[1].is_expired(now)
+        ]
+        if len(found) > 1:
+            found.sort(key=lambda entry: (-len(entry[1].path), entry[0]))
+        return [cookie for _, cookie in found]
+
+    # -- for the caller -----------------------------------------------------------------------------------
+
+    def put(self, cookie: Cookie) -> None:
+        """Add *cookie* in place of one with its name, domain and path. What the caller sets has no limits."""
+        with _lock:
+            self._put(cookie)
+
+    def remove_where(self, is_gone: Callable[[Cookie], bool]) -> int:
+        """Remove the cookies that *is_gone* holds for and return how many those were."""
+        with _lock:
+            before = len(self)
+            for domain, entries in list(self._domains.items()):
+                self._keep(domain, {key: entry for key, entry in entries.items() if not is_gone(entry[1])})
+            return before - len(self)
+
+    def copy_from(self, other: CookieStore) -> None:
+        """Hold what *other* holds, and nothing else."""
+        with _lock:
+            self._domains, self._serial = other._domains.copy(), other._serial
+
+    def __iter__(self) -> Iterator[Cookie]:
+        return iter([cookie for entries in list(self._domains.values()) for _, cookie in entries.values()])
+
+    def __len__(self) -> int:
+        return sum(map(len, list(self._domains.values())))
+
+    def __bool__(self) -> bool:
+        return bool(self._domains)
+
+    # -- changes, all under the lock ------------------------------------------------------------------------
+
+    def _put(self, cookie: Cookie) -> None:
+        key = (cookie.name, cookie.path)
+        entries = self._domains.get(cookie.domain, {})
+        old = entries.get(key)
+        if old is None:
+            self._serial += 1
+        # A cookie that is set again keeps its place in line: RFC 6265bis section 5.7, creation-time.
+        entry = (self._serial if old is None else old[0], cookie)
+        self._domains[cookie.domain] = {**entries, key: entry}
+
+    def _drop(self, cookie: Cookie) -> None:
+        entries = self._domains.get(cookie.domain, {}).copy()
+        entries.pop((cookie.name, cookie.path), None)
+        self._keep(cookie.domain, entries)
+
+    def _keep(self, domain: str, entries: _Entries) -> None:
+        if entries:
+            self._domains[domain] = entries
+        else:
+            self._domains.pop(domain, None)
+
+    def _hides_a_secure_one(self, new: Cookie) -> bool:
+        """Tell whether *new*, from a plain connection, would stand before or in place of a Secure cookie."""
+        return any(
+            old.secure
+            and old.name == new.name
+            and (_is_within(old.domain, new.domain) or _is_within(new.domain, old.domain))
+            and path_matches(new.path, old.path)
+            for entries in self._domains.values()
+            for _, old in entries.values()
+        )
+
+    def _make_room(self, domain: str, now: float) -> None:
+        """Evict expired cookies, then those not Secure, then the oldest; RFC 6265bis section 5.7."""
+        over = len(self._domains.get(domain, ())) - MAX_PER_DOMAIN
+        if over > 0:
+            self._evict(self._domains[domain].values(), over, now)
+        over = len(self) - MAX_TOTAL
+        if over > 0:
+            self._evict(
+                [entry for entries in self._domains.values() for entry in entries.values()], over, now
+            )
+
+    def _evict(self, entries: Iterable[tuple[int, Cookie]], count: int, now: float) -> None:
+        ranked = sorted(entries, key=lambda entry: (not entry[1].is_expired(now), entry[1].secure, entry[0]))
+        for _, cookie in ranked[:count]:
+            self._drop(cookie)
+
+
+def _pair(cookie: Cookie) -> str:
+    return f"{cookie.name}={cookie.value}" if cookie.name else cookie.value
+
+
+def _is_within(domain: str, parent: str) -> bool:
+    return domain == parent or domain.endswith(f".{parent}")
