@@ -10,8 +10,8 @@ the first body needs them; their errors leave as `ContentDecodingError`.
     br            brotli >= 1.2                   junk is an error
     zstd          Python 3.14 or backports.zstd   further frames are joined, junk ignored
 
-Junk is common after gzip (old servers pad, or append a line) and takes nothing from what was decoded: the framing
-counted those bytes too. So it is ignored, as browsers and curl do; brotli's library does not tell it apart.
+Junk is common after gzip (old servers pad, or append a line) and takes nothing from what was decoded: the
+framing counted those bytes too. So it is ignored, as in browsers; brotli's library does not tell it apart.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import encodings
 import encodings.aliases
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from client.parameters import parameters
@@ -57,6 +58,10 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+#: Codecs whose byte order the mark tells -> the mark of big-endian. Without one it is little-endian (WHATWG
+#: Encoding Standard; servers that leave it out do so on such machines).
+_NEEDS_BYTE_ORDER: Final = {"utf-16": codecs.BOM_UTF16_BE, "utf-32": codecs.BOM_UTF32_BE}
 
 
 def charset_of(content_type: str) -> str | None:
@@ -105,7 +110,7 @@ def decode(content: bytes, charset: str | None) -> str:
             return content.decode()
         except UnicodeDecodeError:
             return content.decode("iso-8859-1")
-    return content.decode(codec, "replace").removeprefix("\ufeff")
+    return content.decode(_with_byte_order(codec, content), "replace").removeprefix("\ufeff")
 
 
 def decode_pieces(pieces: Iterable[bytes], charset: str | None) -> Iterator[str]:
@@ -116,7 +121,14 @@ def decode_pieces(pieces: Iterable[bytes], charset: str | None) -> Iterator[str]
         charset: The declared charset; None or an unknown one means UTF-8, since waiting for the whole body to
             detect it would not be streaming. What is invalid becomes U+FFFD, a byte order mark is dropped.
     """
-    decoder = codecs.getincrementaldecoder(text_codec(charset) or "utf-8")("replace")
+    codec = text_codec(charset) or "utf-8"
+    if codec in _NEEDS_BYTE_ORDER:
+        start, pieces = b"", iter(pieces)
+        while len(start) < 4 and (piece := next(pieces, None)) is not None:
+            start += piece
+        codec = _with_byte_order(codec, start)
+        pieces = chain((start,), pieces)
+    decoder = codecs.getincrementaldecoder(codec)("replace")
     first = True
     for piece in pieces:
         text = decoder.decode(piece)
@@ -129,6 +141,13 @@ def decode_pieces(pieces: Iterable[bytes], charset: str | None) -> Iterator[str]
 
 def _marked(content: bytes) -> str | None:
     return next((codec for mark, codec in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
+
+
+def _with_byte_order(codec: str, start: bytes) -> str:
+    """Say which byte order is meant: Python's own rule differs between machines, and fails in mid-stream."""
+    if codec not in _NEEDS_BYTE_ORDER:
+        return codec
+    return f"{codec}-be" if start.startswith(_NEEDS_BYTE_ORDER[codec]) else f"{codec}-le"
 
 
 def _without_mark(text: str, *, first: bool) -> tuple[str, ...]:
