@@ -1,0 +1,281 @@
+"""Answering "who are you": Basic, Digest, Bearer, and whatever a caller brings.
+
+An auth object takes one of two forms.  A callable gets the `PreparedRequest` and returns it with its header
+set. An object with ``auth_flow(request)`` is a generator that yields a request, gets the response, and may
+yield another one: the way to answer a challenge or to refresh a token.  `flow_of` makes the second form of
+    both, and the exchange
+drives it; nothing here sends anything.
+
+Auth belongs to the origin it was given for.  The exchange drops it on a redirect to another one.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from binascii import b2a_base64
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from client.digest import Challenge, choose_challenge, digest_authorization
+from client.url import parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from client.request import PreparedRequest
+    from client.response import Response
+
+    Flow: TypeAlias = Generator[PreparedRequest, Response, None]
+    AuthTypes: TypeAlias = (
+        "tuple[str | bytes, str | bytes] | Callable[[PreparedRequest], PreparedRequest] | AuthBase"
+    )
+
+__all__ = [
+    "AuthBase",
+    "HTTPBasicAuth",
+    "HTTPBearerAuth",
+    "HTTPDigestAuth",
+    "HTTPProxyAuth",
+    "as_auth",
+    "basic_authorization",
+    "flow_of",
+]
+
+#: Origins whose challenge one `HTTPDigestAuth` remembers; the oldest gives way.
+MAX_CHALLENGES: Final = 100
+
+
+class AuthBase:
+    """The base of auth classes; a subclass defines ``__call__`` or ``auth_flow``."""
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Set what the request needs and return it.
+
+        Raises:
+            NotImplementedError: The subclass does not define it.
+        """
+        raise NotImplementedError("Auth hooks must be callable.")
+
+    def __repr__(self) -> str:
+        """Show the class alone: reprs end up in logs."""
+        return f"<{type(self).__name__}>"
+
+
+def as_auth(auth: Any) -> Any:
+    """Return what ``auth=`` means: a (user, password) pair is Basic, None is None, all else is itself.
+
+    Raises:
+        TypeError: It is neither callable nor has it an ``auth_flow``.
+    """
+    if isinstance(auth, (tuple, list)) and len(auth) == 2:
+        return HTTPBasicAuth(*auth)
+    if auth is None or callable(auth) or hasattr(auth, "auth_flow"):
+        return auth
+    raise TypeError(
+        f"auth= of type {type(auth).__name__}: expected (user, password), a callable or an auth_flow"
+    )
+
+
+def flow_of(auth: Any, request: PreparedRequest) -> Flow:
+    """Start the dialogue of *auth* about *request*.
+
+    Returns:
+        A generator. ``next(flow)`` is the request to send; ``flow.send(response)`` is the next one, or
+        StopIteration: the response is final. Close it if the dialogue breaks off.
+
+    Raises:
+        TypeError: On ``next``: a callable returned something else than a request.
+    """
+    if hasattr(auth, "auth_flow"):
+        flow: Flow = auth.auth_flow(request)
+        return flow
+    return _call(auth, request)
+
+
+def _call(auth: Callable[[PreparedRequest], PreparedRequest], request: PreparedRequest) -> Flow:
+    prepared = auth(request)
+    if not hasattr(prepared, "headers"):
+        raise TypeError(
+            f"auth {type(auth).__name__} returned {type(prepared).__name__}, expected the request"
+        )
+    yield prepared
+
+
+# -- what is known beforehand -------------------------------------------------------------------------------
+
+
+def basic_authorization(username: str | bytes, password: str | bytes) -> str:
+    """Return the value of Authorization or Proxy-Authorization for Basic; RFC 7617.
+
+    str is sent as Latin-1, as requests and curl do, or as UTF-8 where it does not fit; for UTF-8 in any case
+    pass bytes.
+
+    Raises:
+        TypeError: Neither str nor bytes.
+    """
+    credentials = b":".join((_octets(username), _octets(password)))
+    return "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
+
+
+def _octets(text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise TypeError(f"user name and password must be str or bytes, not {type(text).__name__}")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
+class HTTPBasicAuth(AuthBase):
+    """Basic authentication; see `basic_authorization` for the charset.
+
+    Args:
+        username: Sent with every request, readable for whoever reads the connection.
+        password: Likewise.
+    """
+
+    def __init__(self, username: str | bytes, password: str | bytes) -> None:
+        """Hold the credentials."""
+        self.username = username
+        self.password = password
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Set the Authorization field."""
+        r.headers["Authorization"] = basic_authorization(self.username, self.password)
+        return r
+
+    def __eq__(self, other: object) -> bool:
+        return (self.username, self.password) == (
+            getattr(other, "username", None),
+            getattr(other, "password", None),
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.username, self.password))
+
+
+class HTTPProxyAuth(HTTPBasicAuth):
+    """Basic authentication for a plain HTTP proxy; credentials in the proxy's URL work for every kind."""
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Set the Proxy-Authorization field."""
+        r.headers["Proxy-Authorization"] = basic_authorization(self.username, self.password)
+        return r
+
+
+class HTTPBearerAuth(AuthBase):
+    """A bearer token; RFC 6750.
+
+    Args:
+        token: As given out by the server, without ``Bearer``.
+    """
+
+    def __init__(self, token: str) -> None:
+        """Hold the token."""
+        self.token = token
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Set the Authorization field."""
+        r.headers["Authorization"] = f"Bearer {self.token}"
+        return r
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HTTPBearerAuth) and self.token == other.token
+
+    def __hash__(self) -> int:
+        return hash(self.token)
+
+
+# -- what needs a challenge
+# -----------------------------------------------------------------------------------
+
+
+class _Known:
+    """A challenge that was answered: how often, and with which client nonce."""
+
+    __slots__ = ("challenge", "cnonce", "count")
+
+    def __init__(self, challenge: Challenge) -> None:
+        self.challenge = challenge
+        # One for the life of the nonce: a "-sess" key is made of both, and RFC 7616 section 3.4.2 computes it
+        # once.
+        self.cnonce = os.urandom(16).hex()
+        self.count = 0
+
+
+class HTTPDigestAuth(AuthBase):
+    """Digest authentication (RFC 7616): MD5, SHA-256 and SHA-512/256, each with ``-sess``; qop ``auth`` or none.
+
+    After the first challenge of an origin further requests carry an answer at once. What was learnt from one
+    origin is never shown to another (CVE-2026-11856). Threads may share an object.
+
+    Args:
+        username: Sent in the clear, unless the server asks for its hash.
+        password: Never sent.
+    """
+
+    def __init__(self, username: str, password: str) -> None:
+        """Hold the credentials; nothing is known yet."""
+        self.username = username
+        self.password = password
+        self._lock = allocate_lock()
+        self._known: dict[tuple[str, str, int], _Known] = {}
+
+    def auth_flow(self, request: PreparedRequest) -> Flow:
+        """Send, answer the challenge if there is one, and once more if the server calls the nonce stale."""
+        response = yield self(request)
+        for refused in (False, True):
+            if response.status_code != 401:
+                return
+            challenge = choose_challenge(response.headers.get("WWW-Authenticate", ""))
+            if challenge is None or (refused and not challenge.stale):
+                return
+            self._learn(request, challenge)
+            response = yield self(request.copy())
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Set the Authorization field if the origin's challenge is known."""
+        with self._lock:
+            known = self._known.get(_origin(r))
+            if known is None:
+                return r
+            known.count += 1
+            count = known.count
+        r.headers["Authorization"] = digest_authorization(
+            known.challenge,
+            self.username,
+            self.password,
+            method=r.method or "GET",
+            uri=r.path_url,
+            nonce_count=count,
+            cnonce=known.cnonce,
+        )
+        return r
+
+    def _learn(self, request: PreparedRequest, challenge: Challenge) -> None:
+        with self._lock:
+            self._known.pop(_origin(request), None)
+            while len(self._known) >= MAX_CHALLENGES:
+                del self._known[next(iter(self._known))]
+            self._known[_origin(request)] = _Known(challenge)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"username": self.username, "password": self.password}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        HTTPDigestAuth.__init__(self, state["username"], state["password"])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HTTPDigestAuth) and (self.username, self.password) == (
+            other.username,
+            other.password,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.username, self.password))
+
+
+def _origin(request: PreparedRequest) -> tuple[str, str, int]:
+    return parse_url(request.url).origin
