@@ -1,10 +1,9 @@
 """Answering "who are you": Basic, Digest, Bearer, and whatever a caller brings.
 
 An auth object takes one of two forms.  A callable gets the `PreparedRequest` and returns it with its header
-set. An object with ``auth_flow(request)`` is a generator that yields a request, gets the response, and may
-yield another one: the way to answer a challenge or to refresh a token.  `flow_of` makes the second form of
-    both, and the exchange
-drives it; nothing here sends anything.
+set.  An object with ``auth_flow(request)`` is a generator that yields a request, gets the response, and may
+yield another one: the way to answer a challenge or to refresh a token.  The exchange drives it; nothing here
+sends anything.
 
 Auth belongs to the origin it was given for.  The exchange drops it on a redirect to another one.
 """
@@ -36,9 +35,7 @@ __all__ = [
     "HTTPBearerAuth",
     "HTTPDigestAuth",
     "HTTPProxyAuth",
-    "as_auth",
     "basic_authorization",
-    "flow_of",
 ]
 
 #: Origins whose challenge one `HTTPDigestAuth` remembers; the oldest gives way.
@@ -59,46 +56,6 @@ class AuthBase:
     def __repr__(self) -> str:
         """Show the class alone: reprs end up in logs."""
         return f"<{type(self).__name__}>"
-
-
-def as_auth(auth: Any) -> Any:
-    """Return what ``auth=`` means: a (user, password) pair is Basic, None is None, all else is itself.
-
-    Raises:
-        TypeError: It is neither callable nor has it an ``auth_flow``.
-    """
-    if isinstance(auth, (tuple, list)) and len(auth) == 2:
-        return HTTPBasicAuth(*auth)
-    if auth is None or callable(auth) or hasattr(auth, "auth_flow"):
-        return auth
-    raise TypeError(
-        f"auth= of type {type(auth).__name__}: expected (user, password), a callable or an auth_flow"
-    )
-
-
-def flow_of(auth: Any, request: PreparedRequest) -> Flow:
-    """Start the dialogue of *auth* about *request*.
-
-    Returns:
-        A generator. ``next(flow)`` is the request to send; ``flow.send(response)`` is the next one, or
-        StopIteration: the response is final. Close it if the dialogue breaks off.
-
-    Raises:
-        TypeError: On ``next``: a callable returned something else than a request.
-    """
-    if hasattr(auth, "auth_flow"):
-        flow: Flow = auth.auth_flow(request)
-        return flow
-    return _call(auth, request)
-
-
-def _call(auth: Callable[[PreparedRequest], PreparedRequest], request: PreparedRequest) -> Flow:
-    prepared = auth(request)
-    if not hasattr(prepared, "headers"):
-        raise TypeError(
-            f"auth {type(auth).__name__} returned {type(prepared).__name__}, expected the request"
-        )
-    yield prepared
 
 
 # -- what is known beforehand -------------------------------------------------------------------------------
