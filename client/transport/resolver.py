@@ -1,0 +1,194 @@
+"""From a host to IP addresses, without letting a slow name server hold anybody.
+
+`getaddrinfo` can be neither bounded nor interrupted, so names are looked up on at most `MAX_THREADS` daemon
+threads while the caller waits in its `Waiter`.  A caller that gives up leaves its look-up behind: the thread
+finishes it for nobody, and not even the exit of the interpreter waits.  A thread ends when no look-up is
+left.
+
+Nothing is cached: the operating system does that with the right lifetimes, and a cache here would keep an
+address for longer than its owner allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from _thread import allocate_lock
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from client.exceptions import NameResolutionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from client.transport.waiter import Waiter
+
+__all__ = ["MAX_THREADS", "Address", "Resolver", "literal", "resolve"]
+
+#: What ``resolver=`` takes: (host, port) -> IP addresses as text, the best first.
+Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
+
+#: Look-ups under way at a time; more wait for their turn, each within its caller's budget.
+MAX_THREADS: Final = 4
+
+
+class Address(NamedTuple):
+    """Where to connect a socket to.
+
+    Attributes:
+        family: ``socket.AF_INET``, ``AF_INET6`` or ``AF_UNIX``.
+        sockaddr: What `socket.socket.connect` takes.
+    """
+
+    family: int
+    sockaddr: Any
+
+    @property
+    def text(self) -> str:
+        """The IP address or socket path, without the port."""
+        return str(self.sockaddr[0] if isinstance(self.sockaddr, tuple) else self.sockaddr)
+
+
+def resolve(host: str, port: int, resolver: Resolver | None, waiter: Waiter) -> list[Address]:
+    """Return the addresses of *host*, the best first and each once.
+
+    Args:
+        host: A name in ASCII (IDNA A-labels), or an IP address without brackets, with or without a zone.
+        port: TCP port, 1 to 65535.
+        resolver: Asked instead of the operating system; never for an IP address.
+        waiter: Bounds the wait, in phase ``"dns"``.
+
+    Raises:
+        NameResolutionError: There is no address, or *resolver* raised or returned something else.
+        Timeout: The waiter's budget ran out first.
+    """
+    if (address := literal(host, port)) is not None:
+        return [address]
+    lookup = _Lookup(host, port, resolver, waiter)
+    _start(lookup)
+    try:
+        while not lookup.done:
+            waiter.wait("dns")
+    finally:
+        lookup.abandoned = True
+    if lookup.error is not None:
+        reason = getattr(lookup.error, "strerror", None) or f"{type(lookup.error).__name__}: {lookup.error}"
+        raise NameResolutionError(f"cannot resolve {host!r}: {reason}") from lookup.error
+    if not lookup.addresses:
+        raise NameResolutionError(f"cannot resolve {host!r}: the resolver returned no address")
+    return lookup.addresses
+
+
+def literal(host: str, port: int) -> Address | None:
+    """Return the address that *host* spells out, None if it is a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host.partition("%")[0] if family == socket.AF_INET6 else host)
+        except (OSError, ValueError):
+            continue
+        if family == socket.AF_INET:
+            return Address(family, (host, port))
+        try:
+            # Turns a zone into the index of its interface; AI_NUMERICHOST never asks a server.
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+        except OSError as error:
+            raise NameResolutionError(f"cannot resolve {host!r}: {error.strerror}") from error
+        return Address(family, found[0][4])
+    return None
+
+
+class _Lookup:
+    """One question, asked by the thread that waits and answered on a resolver thread."""
+
+    __slots__ = ("abandoned", "addresses", "done", "error", "host", "port", "resolver", "waiter")
+
+    def __init__(self, host: str, port: int, resolver: Resolver | None, waiter: Waiter) -> None:
+        self.host = host
+        self.port = port
+        self.resolver = resolver
+        self.waiter = waiter
+        self.addresses: list[Address] = []
+        self.error: Exception | None = None
+        self.done = False  # set last: what it announces is complete
+        self.abandoned = False  # a question that nobody waits for any more is not asked
+
+    def answer(self) -> None:
+        try:
+            found = self._ask_system() if self.resolver is None else self._ask(self.resolver)
+            self.addresses = list(dict.fromkeys(found))
+        except Exception as error:  # noqa: BLE001  # the caller's resolver may raise anything; the waiting thread tells
+            self.error = error
+        self.done = True
+        self.waiter.wake()
+
+    def _ask_system(self) -> list[Address]:
+        # As bytes: for str, Python runs its IDNA 2003 codec, which imports 1 MB of tables to change nothing.
+        name: str | bytes = self.host.encode("ascii") if self.host.isascii() else self.host
+        found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
+        return [Address(int(family), sockaddr) for family, _, _, _, sockaddr in found]
+
+    def _ask(self, resolver: Resolver) -> list[Address]:
+        addresses = []
+        for text in resolver(self.host, self.port):
+            address = literal(text, self.port)
+            if address is None:
+                raise ValueError(f"the resolver returned {text!r}, which is no IP address")
+            addresses.append(address)
+        return addresses
+
+
+# -- the threads ------------------------------------------------------------------------------------------
+
+
+class _Threads:
+    """Look-ups that wait for a thread, and how many threads there are."""
+
+    __slots__ = ("lock", "running", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = allocate_lock()
+        self.waiting: deque[_Lookup] = deque()
+        self.running = 0
+
+
+_threads = _Threads()
+
+
+def _start(lookup: _Lookup) -> None:
+    """Have *lookup* answered as soon as a thread is free."""
+    from threading import Thread
+
+    with _threads.lock:
+        _threads.waiting.append(lookup)
+        if _threads.running == MAX_THREADS:
+            return
+        _threads.running += 1
+    try:
+        Thread(target=_serve, args=(_threads,), name="client-resolver", daemon=True).start()
+    except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
+        with _threads.lock:
+            _threads.running -= 1
+        raise NameResolutionError(f"cannot resolve {lookup.host!r}: {error}") from error
+
+
+def _serve(threads: _Threads) -> None:
+    """Answer look-ups until none is left."""
+    while True:
+        with threads.lock:
+            if not threads.waiting:
+                threads.running -= 1
+                return
+            lookup = threads.waiting.popleft()
+        if not lookup.abandoned:
+            lookup.answer()
+
+
+def _forget_threads() -> None:
+    """Start anew in a forked child: the threads stayed with the parent, perhaps holding the lock."""
+    global _threads
+    _threads = _Threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
