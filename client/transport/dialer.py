@@ -1,0 +1,288 @@
+"""From a route to a connected socket: name look-up, connection (`race`), proxy (`tunnel`), TLS (`handshake`).
+
+Everything happens on the calling thread, on non-blocking sockets, within one budget, and ends at once when
+the stop switch is thrown.  Whatever fails closes every socket that it opened.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from client.exceptions import AddressNotAllowed, ConnectError, ConnectTimeout, InvalidRequest, ProxyError
+from client.transport.race import check_allowed, connect, connect_unix
+from client.transport.resolver import Address, literal, resolve
+from client.transport.tls import TLSSettings
+from client.transport.waiter import Waiter
+from client.transport.wire import ConnectionInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from client.timeouts import Budget
+    from client.transport.cancel import CancelToken
+    from client.transport.resolver import Resolver
+    from client.transport.wire import Proxy
+
+__all__ = ["Dialed", "NetworkOptions", "Route", "Trace", "dial"]
+
+#: Called with (event, facts): ``"dns.start"``, then ``"dns.end"`` or ``"dns.failed"`` with ``seconds`` among
+#: the facts; likewise for connect, proxy and tls.
+Trace: TypeAlias = "Callable[[str, dict[str, Any]], None]"
+
+
+class Route:
+    """Where a connection leads and which way; two requests may share one exactly if their routes are equal.
+
+    Args:
+        scheme: ``"http"``, ``"https"`` or ``"http+unix"``.
+        host: Name in ASCII or IP address, without brackets; a zone (``fe80::1%eth0``) is part of it.
+        port: TCP port.
+        proxy: The proxy to go through, None for none. A Unix socket is never reached through one.
+        tls: Settings for the origin. They count with https only, where None means the defaults.
+        uds: Path of a Unix domain socket that leads to the origin.
+    """
+
+    __slots__ = ("_hash", "host", "port", "proxy", "scheme", "tls", "uds")
+
+    def __init__(
+        self,
+        scheme: str,
+        host: str,
+        port: int,
+        proxy: Proxy | None = None,
+        tls: TLSSettings | None = None,
+        *,
+        uds: str | None = None,
+    ) -> None:
+        """Hold the parts that matter; the others become None, so that they tell no routes apart."""
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.proxy = proxy if uds is None else None
+        self.tls = (tls or TLSSettings()) if scheme == "https" else None
+        self.uds = uds
+        self._hash = hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.scheme, self.host, self.port, self.proxy, self.tls, self.uds)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all parts."""
+        return isinstance(other, Route) and self._hash == other._hash and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        """Hash all parts; computed once."""
+        return self._hash
+
+    def __repr__(self) -> str:
+        """Show the way, without credentials."""
+        way = f" by {self.proxy!r}" if self.proxy else f" by {self.uds!r}" if self.uds else ""
+        return f"<Route {self.scheme}://{self.host}:{self.port}{way}>"
+
+
+class NetworkOptions:
+    """How a session's sockets are made, whatever their route.
+
+    Args:
+        resolver: Called with (host, port) instead of `getaddrinfo`, on a resolver thread and within the
+            connect budget; returns IP addresses as str, the best first.
+        address_filter: Called with each address (an IP address as str, or the path of a Unix socket) right
+            before it is connected to; a false answer forbids it. An IPv4 address in IPv6 form is given as
+            IPv4. Through an http, https or socks5h proxy it sees the address of the proxy: the origin's is
+            known only there.
+        local_address: IP address to connect from; the origin's addresses of the other family are left out.
+        socket_options: (level, name, value) for `setsockopt` on each TCP socket, before it connects.
+
+    Raises:
+        InvalidRequest: *local_address* is no IP address.
+    """
+
+    __slots__ = ("address_filter", "local_address", "local_family", "resolver", "socket_options")
+
+    def __init__(
+        self,
+        *,
+        resolver: Resolver | None = None,
+        address_filter: Callable[[str], bool] | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[tuple[int, int, int | bytes]] | None = None,
+    ) -> None:
+        """Hold the four."""
+        local = None if local_address is None else literal(local_address, 0)
+        if local_address is not None and local is None:
+            raise InvalidRequest(f"local_address={local_address!r}: expected an IP address")
+        self.resolver = resolver
+        self.address_filter = address_filter
+        self.local_address = local.sockaddr if local else None
+        self.local_family = local.family if local else None
+        self.socket_options = tuple(socket_options or ())
+
+
+class Dialed:
+    """A connection that stands.
+
+    Attributes:
+        sock: Blocking, without a timeout; an `ssl.SSLSocket` or `TLSOverTLS` where the route has TLS.
+        info: What is known about it.
+    """
+
+    __slots__ = ("info", "sock")
+
+    def __init__(self, sock: socket.socket, info: ConnectionInfo) -> None:
+        """Hold both."""
+        self.sock = sock
+        self.info = info
+
+
+def dial(
+    route: Route,
+    options: NetworkOptions,
+    budget: Budget,
+    cancel: CancelToken | None = None,
+    trace: Trace | None = None,
+) -> Dialed:
+    """Connect to the origin of *route*.
+
+    An http origin behind an http or https proxy is reached by talking to the proxy itself: the socket leads
+    to the proxy, and requests on it take the absolute form (RFC 9112 section 3.2.2).
+
+    Args:
+        route: Where to and how.
+        options: How sockets are made.
+        budget: What all steps together may take.
+        cancel: The stop switch of the call; attached for the time of the dial.
+        trace: Told about each step.
+
+    Raises:
+        NameResolutionError: The host's name has no address.
+        AddressNotAllowed: The filter refused every address.
+        ProxyError: The proxy cannot be reached, is not who it should be, or refuses.
+        SSLError: The origin's TLS is missing, broken or not trusted.
+        ConnectError: Any other failure; nothing was sent.
+        ConnectTimeout: Too late; ``phase`` is ``"dns"``, ``"connect"``, ``"proxy"`` or ``"tls"``.
+        TotalTimeout: The total deadline was nearer, and has passed.
+        InvalidRequest: The TLS settings cannot be used.
+        BaseException: The call was cancelled; the switch's own error.
+    """
+    steps = _Steps(trace)
+    with Waiter(budget, cancel) as waiter:
+        sock, address = _reach(route, options, waiter, steps)
+        try:
+            if route.proxy is not None:
+                with steps.step("proxy", proxy=repr(route.proxy)):
+                    sock = _through(route.proxy, sock, route, options, waiter)
+            if route.tls is not None:
+                from client.transport.handshake import wrap
+
+                with steps.step("tls", host=route.tls.server_name or route.host):
+                    sock = wrap(sock, route.tls, route.host, route.port, waiter)
+            sock.settimeout(None)
+            return Dialed(sock, _info(sock, address, route, steps))
+        except BaseException:
+            sock.close()
+            raise
+
+
+def _reach(
+    route: Route, options: NetworkOptions, waiter: Waiter, steps: _Steps
+) -> tuple[socket.socket, Address]:
+    """Connect to the first station of *route*: the Unix socket, the proxy, or the origin itself."""
+    if route.uds is not None:
+        address = Address(int(socket.AF_UNIX), route.uds)
+        with steps.step("connect", address=route.uds):
+            return connect_unix(address, options, waiter), address
+    host, port = (route.host, route.port) if route.proxy is None else (route.proxy.host, route.proxy.port)
+    try:
+        with steps.step("dns", host=host):
+            addresses = _of_local_family(resolve(host, port, options.resolver, waiter), host, options)
+        with steps.step("connect", host=host, port=port, addresses=[address.text for address in addresses]):
+            return connect(addresses, host, port, options, waiter)
+    except (ConnectTimeout, AddressNotAllowed):
+        raise
+    except ConnectError as error:
+        if route.proxy is None:
+            raise
+        raise ProxyError(f"{route.proxy!r} cannot be reached: {error}") from error
+
+
+def _of_local_family(addresses: list[Address], host: str, options: NetworkOptions) -> list[Address]:
+    """Return those of *addresses* that the local address can connect to."""
+    if options.local_family is None:
+        return addresses
+    usable = [address for address in addresses if address.family == options.local_family]
+    if not usable:
+        raise ConnectError(
+            f"cannot connect to {host!r} from {options.local_address}: no address of that family"
+        )
+    return usable
+
+
+def _through(
+    proxy: Proxy, sock: socket.socket, route: Route, options: NetworkOptions, waiter: Waiter
+) -> socket.socket:
+    """Have *proxy*, to which *sock* is connected, lead to the origin."""
+    from client.transport.tunnel import open_socks, open_tunnel
+
+    if proxy.scheme == "socks5h":
+        open_socks(sock, proxy, route.host, route.port, waiter)
+        return sock
+    if proxy.scheme == "socks5":
+        address = resolve(route.host, route.port, options.resolver, waiter)[0]
+        check_allowed(address, options)
+        open_socks(sock, proxy, address.text, route.port, waiter)
+        return sock
+    if proxy.scheme == "https":
+        from client.transport.handshake import wrap
+
+        try:
+            sock = wrap(sock, proxy.tls or TLSSettings(), proxy.host, proxy.port, waiter, phase="proxy")
+        except ConnectTimeout:
+            raise
+        except ConnectError as error:
+            raise ProxyError(f"{proxy!r}: {error}") from error
+    if route.tls is not None:
+        open_tunnel(sock, proxy, route.host, route.port, waiter)
+    return sock
+
+
+def _info(sock: socket.socket, address: Address, route: Route, steps: _Steps) -> ConnectionInfo:
+    info = ConnectionInfo(
+        peer=address.sockaddr,
+        local=sock.getsockname(),
+        proxy=route.proxy,
+        dns=steps.seconds.get("dns", 0.0),
+        connect=steps.seconds["connect"] + steps.seconds.get("proxy", 0.0),
+        tls=steps.seconds.get("tls", 0.0),
+    )
+    if route.tls is not None:
+        secured: Any = sock  # an SSLSocket or its like
+        info.tls_version = secured.version()
+        info.cipher = secured.cipher()[0]
+    return info
+
+
+class _Steps:
+    """Times the steps of a dial and tells the trace about them."""
+
+    __slots__ = ("_trace", "seconds")
+
+    def __init__(self, trace: Trace | None) -> None:
+        self._trace = trace
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, **facts: Any) -> Iterator[None]:
+        if self._trace is not None:
+            self._trace(f"{name}.start", facts)
+        started = monotonic()
+        outcome = "failed"
+        try:
+            yield
+            outcome = "end"
+        finally:
+            self.seconds[name] = seconds = monotonic() - started
+            if self._trace is not None:
+                self._trace(f"{name}.{outcome}", {**facts, "seconds": seconds})
