@@ -8,8 +8,9 @@ time. RFC 9112 section 6 (message body), issue 2215 of requests (an empty file i
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from client.exceptions import FileModeWarning, InvalidBody, InvalidJSONError, UnrewindableBodyError
 from client.percent import form_urlencode
@@ -21,6 +22,9 @@ __all__ = ["CallableBody", "FileBody", "IterableBody", "encode_body", "encode_js
 
 FORM: Final = b"application/x-www-form-urlencoded"
 JSON: Final = b"application/json"
+
+#: What is no body when it is empty; requests' rule.
+_MAY_BE_EMPTY: Final = (Mapping, list, tuple, str, bytes, bytearray)
 
 #: Bytes read from a file at a time: what the transport writes in one call.
 BLOCK: Final = 256 * 1024
@@ -125,35 +129,70 @@ class IterableBody:
 
 
 class CallableBody:
-    """A body that a function makes anew for each attempt.
+    """A body that a function makes anew for each attempt, and that is closed after it.
 
     Args:
         factory: Called without arguments; returns bytes, str, a binary file or an iterable of pieces.
-        length: Bytes in all if the caller announced them; None sends chunked.
         argument: What the caller's argument is called, for messages.
     """
 
-    __slots__ = ("_argument", "length", "source")
+    __slots__ = ("_argument", "_length", "_made", "source")
 
     replayable: Final = True
 
-    def __init__(self, factory: Callable[[], Any], length: int | None = None, argument: str = "data") -> None:
+    def __init__(self, factory: Callable[[], Any], argument: str = "data") -> None:
         self.source = factory
-        self.length = length
         self._argument = argument
+        #: What the factory made last, and whether it still is to be sent.
+        self._made: tuple[Any, bytes | Body | None, bool] = (None, None, False)
+        self._length: int | Literal["unasked"] | None = "unasked"
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, as the first body says for which the factory is called now; None sends chunked."""
+        if self._length == "unasked":
+            body = self._make()
+            self._length = len(body or b"") if isinstance(body, bytes | None) else body.length
+        return self._length
+
+    @length.setter
+    def length(self, length: int) -> None:
+        self._length = length
 
     def chunks(self) -> Iterator[bytes]:
-        """Call the factory and yield what it returned.
+        """Yield a fresh body.
 
         Raises:
+            UnrewindableBodyError: The factory returned the same file or iterator as before.
             InvalidBody: It returned something that is no body, or not ``length`` bytes.
         """
+        length = self.length
+        body = self._make()
+        made, *_ = self._made
+        self._made = (made, None, False)
+        try:
+            if body is not None:
+                yield from _of_length(
+                    iter((body,)) if isinstance(body, bytes) else body.chunks(), length, self._argument
+                )
+        finally:
+            if hasattr(made, "close"):
+                made.close()
+
+    def _make(self) -> bytes | Body | None:
+        before, body, unsent = self._made
+        if unsent:
+            return body
         made = self.source()
+        if made is before and (hasattr(made, "read") or hasattr(made, "__next__")):
+            raise UnrewindableBodyError(
+                f"{self._argument}= is a callable that returned the same object again"
+            )
         if callable(made) and not hasattr(made, "read"):
             raise InvalidBody(f"{self._argument}= is a callable that returned another callable")
         body = wire_body(made, self._argument)
-        pieces = iter((body,) if body else ()) if body is None or isinstance(body, bytes) else body.chunks()
-        return _of_length(pieces, self.length, self._argument)
+        self._made = (made, body, True)
+        return body
 
 
 def encode_body(data: Any, json: Any) -> tuple[Any, bytes | None]:
@@ -171,14 +210,11 @@ def encode_body(data: Any, json: Any) -> tuple[Any, bytes | None]:
         InvalidBody: *data* is of another type.
         InvalidJSONError: *json* cannot be written as JSON.
     """
-    if isinstance(data, Mapping | list | tuple):
-        if data:
-            return form_urlencode(data, "data", InvalidBody) or None, FORM
-    elif data is not None and not (isinstance(data, str | bytes | bytearray) and not data):
-        return str.__str__(data) if isinstance(data, str) else wire_body(data), None
-    if json is not None:
-        return encode_json(json), JSON
-    return None, None
+    if data is None or (isinstance(data, _MAY_BE_EMPTY) and not data):
+        return (None, None) if json is None else (encode_json(json), JSON)
+    if isinstance(data, (Mapping, list, tuple)):
+        return form_urlencode(data, "data", InvalidBody), FORM
+    return str.__str__(data) if isinstance(data, str) else wire_body(data), None
 
 
 def encode_json(document: Any) -> bytes:
@@ -219,9 +255,11 @@ def wire_body(data: Any, argument: str = "data") -> bytes | Body | None:
     if _has_buffer(data):
         return _as_bytes(data, argument)
     if hasattr(data, "__iter__") and not isinstance(data, Mapping):
-        return IterableBody(data, argument=argument)
+        # len() of a collection counts pieces; of any other iterable it is the size of the body, as in requests.
+        counts_pieces = isinstance(data, (Sequence, AbstractSet, MappingView))
+        return IterableBody(data, None if counts_pieces else _declared_length(data, 0), argument)
     if callable(data):
-        return CallableBody(data, argument=argument)
+        return CallableBody(data, argument)
     raise InvalidBody(
         f"{argument}= must be a dict, pairs, str, bytes, a binary file, an iterable of bytes or a callable, "
         f"not {type(data).__name__}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from client.body import encode_body, wire_body
 from client.exceptions import InvalidHeader, InvalidMethod, InvalidRequest
-from client.headers import CaseInsensitiveDict, check_host_field, encode_fields, encode_trailers
+from client.headers import CaseInsensitiveDict, check_host_field, encode_field, encode_fields, encode_trailers
 from client.url import URL, parse_url
 
 if TYPE_CHECKING:
@@ -156,7 +156,9 @@ class PreparedRequest(_Hooked):
     _fields: list[tuple[bytes, bytes]] | None = None
     #: (body, what `wire_body` made of it): a stream's state lives in the latter.
     _wire: tuple[Any, bytes | Body | None] = (None, None)
+    #: The call's own cookies, and whether the Cookie field was made of a jar, not written by the caller.
     _cookies: Any = None
+    _has_jar_cookies: bool = False
     #: An auth object with an `auth_flow`, for whoever drives the exchange.
     _auth: Any = None
 
@@ -247,11 +249,14 @@ class PreparedRequest(_Hooked):
             InvalidHeader: See `client.headers.encode_field`; or one name stands twice, in two spellings.
         """
         checked = CaseInsensitiveDict()
-        for (name, value), given in zip(encode_fields(headers or {}), (headers or {}).values(), strict=True):
-            key = name.decode()
+        if headers is not None and not hasattr(headers, "items"):
+            raise InvalidHeader(f"headers= must be a mapping, not {type(headers).__name__}")
+        for name, value in headers.items() if headers else ():
+            encoded_name, encoded_value = encode_field(name, value)
+            key = encoded_name.decode()
             if key in checked:
                 raise InvalidHeader(f"Header {key!r} is given twice; join its values with a comma")
-            checked[key] = value if isinstance(given, bytes) else value.decode("latin-1")
+            checked[key] = encoded_value if isinstance(value, bytes) else encoded_value.decode("latin-1")
         self.headers = checked
 
     def prepare_body(self, data: Any, files: Any, json: Any = None) -> None:
@@ -323,20 +328,19 @@ class PreparedRequest(_Hooked):
         Raises:
             InvalidHeader: A name or value cannot stand in a header.
         """
-        if cookies is None or (isinstance(cookies, Mapping) and not cookies) or self._url is None:
+        if cookies is None or self._url is None:
             return
         from client.cookies import RequestsCookieJar, cookiejar_from_dict
 
-        if isinstance(cookies, RequestsCookieJar):
-            self._cookies = cookies
-        elif isinstance(cookies, Mapping):
-            self._cookies = cookiejar_from_dict(cookies)
-        else:
-            self._cookies = RequestsCookieJar()
-            self._cookies.update(cookies)
-        value = self._cookies.header_for(self._url, time())
+        try:
+            jar = cookies if isinstance(cookies, RequestsCookieJar) else cookiejar_from_dict(cookies)
+        except TypeError as cause:
+            raise InvalidRequest(f"cookies= must be a mapping or a jar: {cause}") from cause
+        self._cookies = jar
+        value = jar.header_for(self._url, time())
         if value is not None and self._field("Cookie") is None:
             self._add_field(b"Cookie", value)
+            self._has_jar_cookies = True
 
     def prepare_hooks(self, hooks: Mapping[str, Any] | None) -> None:
         """Add *hooks*: event -> a callable or several."""
@@ -459,20 +463,20 @@ class PreparedRequest(_Hooked):
 
     def _frame(self, headers: CaseInsensitiveDict) -> None:
         """Make the framing fields in *headers* agree with the body, whatever was written there."""
-        coding = headers.pop("Transfer-Encoding", None)
-        announced = headers.pop("Content-Length", None)
         framing = self._framing()
-        if coding is not None or self.trailers is not None:
-            if coding is not None and (not isinstance(coding, str) or coding.lower() != "chunked"):
+        if "Transfer-Encoding" in headers or self.trailers is not None:
+            coding = headers.pop("Transfer-Encoding", "chunked")
+            if not isinstance(coding, str) or coding.lower() != "chunked":
                 raise InvalidHeader(
                     "Header 'Transfer-Encoding' can only be 'chunked'; bodies are sent in no other"
                 )
             if self.body is not None or self.trailers is not None:
                 framing = (b"Transfer-Encoding", b"chunked")
-        if framing is not None:
-            headers[framing[0].decode()] = framing[1].decode()
-        elif announced is not None:
-            headers["Content-Length"] = "0"
+        if framing == (b"Transfer-Encoding", b"chunked"):
+            headers.pop("Content-Length", None)
+            headers["Transfer-Encoding"] = "chunked"
+        elif framing is not None or "Content-Length" in headers:
+            headers["Content-Length"] = "0" if framing is None else framing[1].decode()
         if isinstance(self.trailers, Mapping) and "Trailer" not in headers:
             headers["Trailer"] = ", ".join(name.decode() for name, _ in encode_trailers(self.trailers))
 

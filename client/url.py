@@ -132,7 +132,7 @@ class URL:
         redacted = f"{scheme}:..." if authority is None else f"{scheme}://{authority}{path}"
         put(self, "redacted", redacted)
         relative = path if query is None else f"{path}?{query}"
-        put(self, "target", relative.encode("utf-8"))
+        put(self, "target", (relative if path else f"/{relative}").encode("utf-8"))
         root = f"{scheme}:" if authority is None else f"{scheme}://{authority}"
         put(self, "_text", f"{root}{relative}" if fragment is None else f"{root}{relative}#{fragment}")
         put(self, "host_header", _host_header(scheme, host, port, default_port))
@@ -147,6 +147,7 @@ class URL:
         Raises:
             InvalidURL, MissingSchema: As `parse_url`.
         """
+        reference = str.__str__(reference)
         _refuse_control(reference)
         if _SCHEME.match(reference):
             return parse_url(reference)
@@ -154,11 +155,13 @@ class URL:
         authority, path, query, fragment = match.groups()
         if authority is not None:
             return parse_url(f"{self.scheme}:{reference}")
+        if self.authority is None:
+            raise InvalidURL(f"Nothing can be relative to {self.redacted!r}, a URL without a host")
         if not path:
             path = self.path
             query = self.query if query is None else query
         elif path[0] != "/":
-            path = self.path[: self.path.rfind("/") + 1] + path
+            path = (self.path[: self.path.rfind("/") + 1] or "/") + path
         return self._replace(path, query, fragment)
 
     def with_params(self, params: Any) -> URL:
@@ -176,7 +179,7 @@ class URL:
         if isinstance(params, bytes | bytearray):
             params = _utf8(params)
         if isinstance(params, str):
-            added = str.__str__(params).removeprefix("?")
+            added = str.__str__(params)
             _refuse_control(added)
             if "#" in added:  # it would end the query there
                 added = added.replace("#", "%23")
