@@ -292,7 +292,7 @@ class Response(ResponseHead):
                 _attach(error, self.request, self)
                 raise
         body = self._unread_body()
-        if body.consumed:
+        if body.consumed and body.error is None:
             raise self._consumed("a part of this body was streamed before; the whole cannot be had any more")
         return body.read_all()
 
@@ -374,9 +374,16 @@ class Response(ResponseHead):
         return JSONDecodeError(message, text, getattr(error, "pos", 0), response=self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Read the body, as requests does, and keep all but the connection."""
-        if self._content is False and not self._gone and (self._body is None or not self._body.consumed):
-            self.content  # noqa: B018  # reads it
+        """Read the body, as requests does, and keep all but the connection.
+
+        Where it cannot be read, the copy says so when its content is asked for: an error that carries its
+        response must reach another process in any case.
+        """
+        if self._content is False:
+            try:
+                self.content  # noqa: B018  # reads it
+            except RequestException:
+                pass
         state = {name: getattr(self, name) for name in _PICKLED}
         state["_content"] = self._content
         state["_gone"] = self._content is False

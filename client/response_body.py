@@ -46,6 +46,7 @@ class ResponseBody:
         received: Bytes taken from the wire.
         consumed: True once the caller got a byte.
         complete: True once the framing and every coding reached their end.
+        error: What the first failed read raised, and all later ones will.
     """
 
     __slots__ = (
@@ -54,7 +55,6 @@ class ResponseBody:
         "_codings",
         "_decoded",
         "_decoder",
-        "_error",
         "_max_body",
         "_max_ratio",
         "_offset",
@@ -65,6 +65,7 @@ class ResponseBody:
         "_total",
         "complete",
         "consumed",
+        "error",
         "received",
     )
 
@@ -94,7 +95,7 @@ class ResponseBody:
         self._piece = b""  # decoded, delivered up to _offset
         self._offset = 0
         self._decoded = 0
-        self._error: BaseException | None = None
+        self.error: RequestException | None = None
         self.received = 0
         self.consumed = False
         self.complete = False
@@ -130,6 +131,8 @@ class ResponseBody:
         Raises:
             RequestException: As `read`, with what had been decoded in ``partial``.
         """
+        if self.error is not None:
+            raise self.error
         chunks = []
         try:
             while chunk := self._next(None):
@@ -166,16 +169,16 @@ class ResponseBody:
 
     def _guarded(self, step: Callable[[], bytes]) -> bytes:
         """Take a step unless one failed before; where it fails, keep the error and give the connection up."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         try:
             return step()
         except BaseException as error:
             if isinstance(error, RequestException):
                 self._attach(error)
-                self._error = error
+                self.error = error
             else:  # Ctrl-C, or an error of the progress callback
-                self._error = StreamConsumedError(
+                self.error = StreamConsumedError(
                     "an earlier read was interrupted; the rest of the body is lost"
                 )
             self._close()

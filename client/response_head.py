@@ -10,7 +10,7 @@ from datetime import timedelta
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from client.exceptions import HTTPError, InvalidURL
+from client.exceptions import HTTPError, InvalidRequest
 from client.headers import ResponseHeaders
 from client.links import parse_links
 from client.text import charset_of, detect, text_codec
@@ -102,7 +102,7 @@ class ResponseHead:
     def url(self) -> str:
         """The URL that answered, after redirects, with its fragment and without user information."""
         if self._url is None and self.request is not None:
-            return self.request.url
+            return self.request.url  # type: ignore[return-value]  # one that was sent has a URL
         return self._url  # type: ignore[return-value]  # as in requests: None until one is set
 
     @url.setter
@@ -253,5 +253,5 @@ class ResponseHead:
     def _redacted_url(self) -> str:
         try:
             return parse_url(self.url).redacted
-        except InvalidURL:
-            return "(an invalid URL)"
+        except InvalidRequest:  # a double's, which nobody had to parse
+            return "(not a URL)"
