@@ -311,17 +311,17 @@ def _parse(text: str) -> URL:
     scheme, authority, path, query, fragment = match.groups()
     scheme = scheme.lower()
     try:
+        text.encode()  # a lone surrogate anywhere is refused here
         if scheme in DEFAULT_PORTS:
             return URL(scheme, *_authority(authority), *_tail(path, query, fragment))
         if scheme == UNIX_SCHEME:
             if not _SOCKET_PATH.fullmatch(authority or ""):
                 raise ValueError("the host must be the percent-encoded path of a socket")
             return URL(scheme, None, None, authority, authority, None, *_tail(path, query, fragment))
-        text.encode()  # raises for a lone surrogate
         return URL(scheme, *_foreign_authority(authority), path, query, fragment)
-    except UnicodeError as cause:
-        # Its text would show what it choked on, which may be a password.
-        raise _invalid(text, "not encodable as UTF-8") from (None if "@" in text else cause)
+    except UnicodeError:
+        # Without its cause, whose text shows what it choked on: that may be a password.
+        raise _invalid(text, "not encodable as UTF-8") from None
     except ValueError as cause:
         raise _invalid(text, str(cause)) from None
 
