@@ -36,7 +36,7 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~!$&'()*+,;=%\-]
 #: Fields that steer framing, routing or trust; useless or dangerous after the body (RFC 9110 section 6.5.1).
 _NOT_IN_TRAILERS: Final = frozenset(
     b"authorization cache-control connection content-encoding content-length content-range content-type cookie "
-    b"expect host max-forwards proxy-authorization range te trailer transfer-encoding".split()
+    b"expect host max-forwards proxy-authorization range set-cookie te trailer transfer-encoding".split()
 )
 
 #: Names seen before -> their bytes. The same few are sent again and again; never values, which may be
@@ -118,6 +118,10 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
         twin._store = self._store.copy()
         return twin
 
+    def __copy__(self) -> CaseInsensitiveDict:
+        """As `copy`; the default would share the items."""
+        return self.copy()
+
 
 class ResponseHeaders(CaseInsensitiveDict):
     """The fields of a response: text by name, with several fields of one name joined by ``", "``.
@@ -164,6 +168,12 @@ class ResponseHeaders(CaseInsensitiveDict):
         if current is None:
             return []
         return values if ", ".join(values) == current else [current]
+
+    def copy(self) -> ResponseHeaders:
+        """Return new `ResponseHeaders` with the same fields and items."""
+        twin = ResponseHeaders(self._raw)
+        twin._store = self._store.copy()
+        return twin
 
     def raw_items(self) -> list[tuple[bytes, bytes]]:
         """Return the (name, value) pairs of bytes as they came; assignments to items don't show here."""
