@@ -17,7 +17,7 @@ from client.exceptions import (
     AddressNotAllowed,
     ChunkedEncodingError,
     ConnectError,
-    ConnectionError,  # noqa: A004  # requests' name
+    ConnectionError,  # requests' name
     ForkError,
     ProtocolError,
     ReadTimeout,
