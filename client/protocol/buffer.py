@@ -27,6 +27,9 @@ class ReceiveBuffer:
     def __len__(self) -> int:
         return len(self.data) - self.start
 
+    def __bool__(self) -> bool:
+        return self.start < len(self.data)
+
     def __bytes__(self) -> bytes:
         return bytes(self.data[self.start :])
 

@@ -21,24 +21,21 @@ from .events import (
     Request,
     Response,
 )
-from .framing import (
-    CHUNKED,
-    UNTIL_CLOSE,
-    comma_list,
-    expects_continue,
-    framing_fault,
-    request_body,
-    response_body,
-)
+from .framing import UNTIL_CLOSE, comma_list, framing_fault, has_close, request_body, response_body
+from .grammar import CHUNK_LINE_LENIENT, CHUNK_LINE_STRICT
 from .headers import BytesLike, replace_field, without_fields
 from .readers import (
     NOTHING_TO_READ,
     REFUSE_TO_READ,
+    HeadReader,
     Limits,
-    Reader,
+    ChunkedReader,
+    CoalescingChunkedReader,
+    LengthReader,
+    NothingToRead,
     RequestReader,
     ResponseReader,
-    body_reader,
+    UntilCloseReader,
 )
 from .state import (
     CLIENT,
@@ -47,7 +44,6 @@ from .state import (
     ERROR,
     IDLE,
     MIGHT_SWITCH_PROTOCOL,
-    MUST_CLOSE,
     NEED_DATA,
     PAUSED,
     SEND_BODY,
@@ -58,7 +54,7 @@ from .state import (
     ConnectionState,
     Sentinel,
 )
-from .writers import BodyWriter, body_writer, write_request, write_response
+from .writers import NO_BODY, BodyWriter, body_writer, write_request, write_response
 
 __all__ = ["Connection"]
 
@@ -136,13 +132,13 @@ class Connection:
         self._state = ConnectionState()
         self._buffer = ReceiveBuffer()
         self._eof = False
-        self._head_reader: RequestReader | ResponseReader = (
+        self._head_reader: HeadReader = (
             ResponseReader(self._buffer, self._limits, may_skip_line=False)
             if our_role is CLIENT
             else RequestReader(self._buffer, self._limits, may_skip_line=True)
         )
-        self._reader: Reader = self._head_reader
-        self._body_writer: BodyWriter | None = None
+        self._reader: NothingToRead = self._head_reader
+        self._body_writer: BodyWriter = NO_BODY
         self._request_method: bytes | None = None
         self._informational_count = 0
 
@@ -204,11 +200,10 @@ class Connection:
         self._informational_count = 0
         self._head_reader.may_skip_line = True
         self._reader = self._head_reader
-        self._body_writer = None
 
     def _has_unexpected_data(self) -> bool:
         states = self._state.states
-        return self.our_role is CLIENT and len(self._buffer) > 0 and states[SERVER] in (DONE, IDLE)
+        return self.our_role is CLIENT and bool(self._buffer) and states[SERVER] in (DONE, IDLE)
 
     # ---- sending
 
@@ -240,20 +235,30 @@ class Connection:
             LocalProtocolError: As `send`.
             TypeError: *event* is no event.
         """
+        role = self.our_role
         state = self._state
-        if state.states[self.our_role] is ERROR:
+        if state.states[role] is ERROR:
             raise LocalProtocolError("Can't send data when our state is ERROR")
         try:
-            kind = type(event)
-            if kind is ConnectionClosed:
-                state.process_event(self.our_role, ConnectionClosed)
+            if type(event) is ConnectionClosed:
+                state.process_event(role, ConnectionClosed)
                 self._follow_their_state()
                 return None
-            if self.our_role is CLIENT and state.states[SERVER] is ERROR:
+            if role is CLIENT and state.states[SERVER] is ERROR:
                 raise LocalProtocolError("Can't send to a server that broke the protocol")
-            if kind is Data or kind is EndOfMessage:
-                return self._send_body(event)
-            return [self._send_head(event)]
+            if type(event) is Data:
+                state.process_event(role, Data)
+                return self._send_data(event)
+            if type(event) is EndOfMessage:
+                state.process_event(role, EndOfMessage)
+                return self._send_end(event)
+            if type(event) is Request:
+                return [self._send_request(event)]
+            if type(event) is InformationalResponse:
+                return [self._send_informational(event)]
+            if type(event) is Response:
+                return [self._send_response(event)]
+            raise TypeError(f"expected an event, not {type(event).__name__}")
         except BaseException:
             self.send_failed()
             raise
@@ -271,40 +276,42 @@ class Connection:
         """
         self.send(ConnectionClosed())
 
-    def _send_body(self, event: Data | EndOfMessage) -> list[BytesLike]:
-        self._state.process_event(self.our_role, type(event))
-        assert self._body_writer is not None, "every head that leads to SEND_BODY sets it"
+    def _send_request(self, request: Request) -> bytes:
+        if self._buffer:
+            # The peer cannot have answered what it has not seen (RFC 9112 section 9.2).
+            raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
+        head = write_request(request)
+        length = request_body(request.headers.control, request.http_version)
+        self._process_request(self.our_role, request)
+        self._body_writer = body_writer(length)
+        return head
+
+    def _send_informational(self, response: InformationalResponse) -> bytes:
+        head = write_response(response)
+        self._process_response(self.our_role, response)
+        self._follow_their_state()
+        return head
+
+    def _send_response(self, response: Response) -> bytes:
+        response = self._frame_response(response)
+        head = write_response(response)
+        length = response_body(response.headers.control, response.status_code, self._request_method)
+        self._process_response(self.our_role, response)
+        self._body_writer = body_writer(length)
+        self._follow_their_state()
+        return head
+
+    def _send_data(self, event: Data) -> list[BytesLike]:
         if self.our_role is CLIENT:
             self.client_is_waiting_for_100_continue = False
-        if type(event) is Data:
-            return self._body_writer.write(event.data)
+        return self._body_writer.write(event.data)
+
+    def _send_end(self, event: EndOfMessage) -> list[BytesLike]:
+        if self.our_role is CLIENT:
+            self.client_is_waiting_for_100_continue = False
         pieces = self._body_writer.write_end(event.headers)
         self._follow_their_state()
         return pieces
-
-    def _send_head(self, event: Event) -> bytes:
-        if type(event) is Request:
-            if len(self._buffer) > 0:
-                # The peer cannot have answered what it has not seen (RFC 9112 section 9.2).
-                raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
-            head = write_request(event)
-            length = request_body(event.headers.control, event.http_version)
-            self._process_request(self.our_role, event)
-            self._body_writer = body_writer(length)
-            return head
-        if type(event) is InformationalResponse:
-            head = write_response(event)
-            self._process_response(self.our_role, event)
-        elif type(event) is Response:
-            event = self._frame_response(event)
-            head = write_response(event)
-            length = response_body(event.headers.control, event.status_code, self._request_method)
-            self._process_response(self.our_role, event)
-            self._body_writer = body_writer(length)
-        else:
-            raise TypeError(f"expected an event, not {type(event).__name__}")
-        self._follow_their_state()
-        return head
 
     def _frame_response(self, response: Response) -> Response:
         """Return *response* with the framing fields that its client needs, and ``Connection: close`` where it must stand.
@@ -386,8 +393,12 @@ class Connection:
                     self.client_is_waiting_for_100_continue = False
             elif type(event) is EndOfMessage:
                 self._receive_end()
-            else:
-                self._receive_head(event)
+            elif type(event) is Request:
+                self._receive_request(event)
+            elif type(event) is Response:
+                self._receive_response(event)
+            elif type(event) is InformationalResponse:
+                self._receive_informational(event)
             return event
         except BaseException as error:
             self._state.process_error(self.their_role)
@@ -402,7 +413,7 @@ class Connection:
         0 while anything is buffered, so call `next_event` until `NEED_DATA` first; ``sys.maxsize`` if only the close of the
         connection ends the body. Of a chunked body, what is left of the current chunk.
         """
-        if len(self._buffer) > 0 or self._eof:
+        if self._buffer or self._eof:
             return 0
         return self._reader.left
 
@@ -424,7 +435,7 @@ class Connection:
     def _events(self) -> Iterator[Event]:
         while True:
             event = self.next_event()
-            if event is NEED_DATA or event is PAUSED:
+            if not isinstance(event, Event):
                 return
             yield event
             if type(event) is ConnectionClosed:
@@ -432,7 +443,7 @@ class Connection:
 
     def _no_event(self) -> Event | Pause:
         """The reader has too few bytes: say what the caller should do, or if there will be no more, what it means."""
-        buffered = len(self._buffer) > 0
+        buffered = bool(self._buffer)
         if self._reader is NOTHING_TO_READ and (buffered or self.their_state in SWITCH_STATES):
             return PAUSED
         if not self._eof:
@@ -455,64 +466,75 @@ class Connection:
         self._state.process_event(self.their_role, EndOfMessage)
         self._reader = NOTHING_TO_READ
 
-    def _receive_head(self, event: Request | Response | InformationalResponse) -> None:
-        state, control = self._state, event.headers.control
-        if type(event) is Request:
-            length = request_body(control, event.http_version)
-            self._process_request(self.their_role, event)
-        elif type(event) is InformationalResponse:
-            self._informational_count += 1
-            if self._informational_count > self._limits.informational:
-                raise RemoteProtocolError(f"more than {self._limits.informational} informational responses")
-            self._process_response(self.their_role, event)
-            self.their_http_version = event.http_version
-            self._follow_their_state()
+    def _receive_request(self, request: Request) -> None:
+        length = request_body(request.headers.control, request.http_version)
+        self._process_request(self.their_role, request)
+        self.their_http_version = request.http_version
+        self._read_body(length)
+
+    def _receive_informational(self, response: InformationalResponse) -> None:
+        self._informational_count += 1
+        if self._informational_count > self._limits.informational:
+            raise RemoteProtocolError(f"more than {self._limits.informational} informational responses")
+        self._process_response(self.their_role, response)
+        self.their_http_version = response.http_version
+        self._follow_their_state()
+
+    def _receive_response(self, response: Response) -> None:
+        control = response.headers.control
+        length = response_body(control, response.status_code, self._request_method)
+        self.their_http_version = response.http_version
+        if self._process_response(self.their_role, response) is SWITCHED_PROTOCOL:
+            self._reader = NOTHING_TO_READ
             return
-        else:
-            length = response_body(control, event.status_code, self._request_method)
-            self._process_response(self.their_role, event)
-            if length == UNTIL_CLOSE:
-                state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
-            elif framing_fault(control, event.status_code, event.http_version):
-                state.disable_keep_alive(CloseReason.FRAMING_FAULT)
+        state = self._state
+        if length == UNTIL_CLOSE:
+            state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
+        elif framing_fault(control, response.status_code, response.http_version):
+            state.disable_keep_alive(CloseReason.FRAMING_FAULT)
         if self._head_reader.close_reason is not None:
             state.disable_keep_alive(self._head_reader.close_reason)
-        self.their_http_version = event.http_version
-        self._reader = body_reader(
-            length,
-            self._buffer,
-            self._limits,
-            of_response=self.our_role is CLIENT,
-            coalesce=self._coalesce_chunks,
-        )
-        self._follow_their_state()
+        self._read_body(length)
+
+    def _read_body(self, length: int) -> None:
+        if length >= 0:
+            self._reader = LengthReader(self._buffer, length)
+        elif length == UNTIL_CLOSE:
+            self._reader = UntilCloseReader(self._buffer)
+        else:
+            # A server must not be wider than the grammar: a proxy before it may have read to the letter.
+            line = CHUNK_LINE_LENIENT if self.our_role is CLIENT else CHUNK_LINE_STRICT
+            reader = CoalescingChunkedReader if self._coalesce_chunks else ChunkedReader
+            self._reader = reader(self._buffer, self._limits, line)
 
     # ---- both directions
 
     def _process_request(self, role: type[Sentinel], request: Request) -> None:
         control = request.headers.control
-        self._state.process_request(
-            role,
-            connect=request.method == b"CONNECT",
-            upgrade=len(comma_list(control, b"upgrade")) > 0,
-        )
+        connect = request.method == b"CONNECT"
+        upgrade = b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
+        self._state.process_request(role, connect=connect, upgrade=upgrade)
         self._request_method = request.method
-        if b"connection" in control and b"close" in comma_list(control, b"connection"):
+        if b"connection" in control and has_close(control):
             self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
         if request.http_version < b"1.1":
             self._state.disable_keep_alive(CloseReason.HTTP_1_0)
-        if expects_continue(control, request.http_version):
+        elif b"expect" in control and b"100-continue" in comma_list(control, b"expect"):
+            # Not in HTTP/1.0: RFC 9110 section 10.1.1.
             self.client_is_waiting_for_100_continue = True
 
-    def _process_response(self, role: type[Sentinel], response: Response | InformationalResponse) -> None:
-        self._state.process_response(role, type(response), response.status_code)
+    def _process_response(
+        self, role: type[Sentinel], response: Response | InformationalResponse
+    ) -> type[Sentinel]:
+        new_state = self._state.process_response(role, type(response), response.status_code)
         self.client_is_waiting_for_100_continue = False
         if type(response) is Response:
             control = response.headers.control
-            if b"connection" in control and b"close" in comma_list(control, b"connection"):
+            if b"connection" in control and has_close(control):
                 self._state.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
             if response.http_version < b"1.1":
                 self._state.disable_keep_alive(CloseReason.HTTP_1_0)
+        return new_state
 
     def _follow_their_state(self) -> None:
         """Stop reading where the peer's state, which our own events may have changed, allows nothing more."""

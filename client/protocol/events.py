@@ -6,16 +6,17 @@ Events that make a head cannot be changed afterwards, so what was validated is w
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, final
 
 from .errors import LocalProtocolError, excerpt
-from .framing import FORBIDDEN_TRAILERS, content_length, is_chunked
-from .grammar import HOST, REASON, TARGET, TOKEN, VERSION
+from .framing import FORBIDDEN_TRAILERS, check_lengths
+from .grammar import HOST, REASON, REQUEST_LINE, TOKEN, VERSION
 from .headers import (
     NO_HEADERS,
     BytesLike,
     HeaderFields,
     Headers,
+    Text,
     headers_from_caller,
     to_bytes,
     without_fields,
@@ -30,8 +31,6 @@ __all__ = [
     "Request",
     "Response",
 ]
-
-Text: TypeAlias = "str | BytesLike"
 
 
 class Event:
@@ -64,6 +63,7 @@ class _ReadOnly(Event):
         raise AttributeError(f"{type(self).__name__}.{name} is read-only")
 
 
+@final
 class Request(_ReadOnly):
     """The beginning of a request.
 
@@ -92,18 +92,15 @@ class Request(_ReadOnly):
     def __init__(
         self, *, method: Text, headers: HeaderFields, target: Text, http_version: Text = b"1.1"
     ) -> None:
-        method, target = to_bytes(method), to_bytes(target)
-        if TOKEN.fullmatch(method) is None:
-            raise LocalProtocolError(
-                f"illegal method {excerpt(method)}: expected one or more token characters"
-            )
-        if TARGET.fullmatch(target) is None:
-            raise LocalProtocolError(f"illegal target {excerpt(target)}: expected visible ASCII, no blanks")
+        method = method if type(method) is bytes else to_bytes(method)
+        target = target if type(target) is bytes else to_bytes(target)
+        # The blanks: a method or target with one in it leaves the line with a third.
+        if REQUEST_LINE.fullmatch(b"%b %b HTTP/1.1\r\n" % (method, target)) is None:
+            raise _illegal_request_line(method, target)
         headers = headers_from_caller(headers)
         http_version = _version(http_version)
         check_host(headers, http_version)
-        content_length(headers.control, lists=False)
-        is_chunked(headers.control)
+        check_lengths(headers.control)
         _set_method(self, method)
         _set_target(self, target)
         _set_request_headers(self, headers)
@@ -137,14 +134,14 @@ class _ResponseBase(_ReadOnly):
         if REASON.fullmatch(reason) is None:
             raise LocalProtocolError(f"illegal reason {excerpt(reason)}: no control characters")
         headers = headers_from_caller(headers)
-        content_length(headers.control, lists=False)
-        is_chunked(headers.control)
+        check_lengths(headers.control)
         _set_status(self, status_code)
         _set_reason(self, reason)
         _set_response_headers(self, headers)
         _set_response_version(self, _version(http_version))
 
 
+@final
 class InformationalResponse(_ResponseBase):
     """An interim response; any number of them precede the `Response`.
 
@@ -163,6 +160,7 @@ class InformationalResponse(_ResponseBase):
     _codes = range(100, 200)
 
 
+@final
 class Response(_ResponseBase):
     """The beginning of the final response.
 
@@ -182,6 +180,7 @@ class Response(_ResponseBase):
     _codes = range(200, 1000)
 
 
+@final
 class Data(Event):
     """A part of a message body.
 
@@ -202,6 +201,7 @@ class Data(Event):
         self.chunk_end = chunk_end
 
 
+@final
 class EndOfMessage(_ReadOnly):
     """The end of a message.
 
@@ -220,13 +220,17 @@ class EndOfMessage(_ReadOnly):
     headers: Headers
 
     def __init__(self, *, headers: HeaderFields | None = None) -> None:
-        fields = NO_HEADERS if headers is None else headers_from_caller(headers)
-        for name, _ in fields:
+        if headers is None:
+            _set_trailers(self, NO_HEADERS)
+            return
+        trailers = headers_from_caller(headers)
+        for name, _ in trailers:
             if name in FORBIDDEN_TRAILERS:
                 raise LocalProtocolError(f"{excerpt(name)} is forbidden in trailers")
-        _set_trailers(self, fields)
+        _set_trailers(self, trailers)
 
 
+@final
 class ConnectionClosed(Event):
     """The sender closed its half of the connection; it may still receive."""
 
@@ -291,18 +295,23 @@ def check_host(headers: Headers, http_version: bytes) -> None:
     Raises:
         LocalProtocolError: No Host in HTTP/1.1, two, or one that is no host.
     """
-    hosts = headers.control.get(b"host")
-    if hosts is None:
+    host = headers.control.get(b"host")
+    if host is None:
         if http_version >= b"1.1":
             raise LocalProtocolError("Missing mandatory Host: header")
-        return
-    if len(hosts) > 1:
-        raise LocalProtocolError("Found multiple Host: headers")
-    if HOST.fullmatch(hosts[0]) is None:
-        raise LocalProtocolError(f"illegal Host {excerpt(hosts[0])}: expected a host, and a port if any")
+    elif HOST.fullmatch(host) is None:
+        raise LocalProtocolError(f"illegal Host {excerpt(host)}: expected one host, and its port if any")
+
+
+def _illegal_request_line(method: bytes, target: bytes) -> LocalProtocolError:
+    if TOKEN.fullmatch(method) is None:
+        return LocalProtocolError(f"illegal method {excerpt(method)}: expected one or more token characters")
+    return LocalProtocolError(f"illegal target {excerpt(target)}: expected visible ASCII, no blanks")
 
 
 def _version(http_version: Text) -> bytes:
+    if type(http_version) is bytes and http_version == b"1.1":
+        return http_version
     version = to_bytes(http_version)
     if VERSION.fullmatch(version) is None:
         raise LocalProtocolError(f"illegal HTTP version {excerpt(version)}: expected a digit, a dot, a digit")

@@ -1,7 +1,8 @@
 """The grammar of HTTP/1.1 as regular expressions over bytes, each under the ABNF that it implements.
 
-The law of the room: every repetition is possessive (``*+``, ``++``) or bounded, so that no input, however hostile, makes
-a match backtrack; time is linear in the bytes looked at. RFC 9112 (messages), RFC 9110 section 5 (fields).
+The law of the room: every repetition is possessive (``*+``, ``++``) or bounded, so that no input, however hostile,
+makes a match backtrack, and what is searched for begins at a line or behind what it cannot contain, so that no run
+of bytes is scanned twice: time is linear in the bytes looked at. RFC 9112 (messages), RFC 9110 section 5 (fields).
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ import re
 from typing import Final
 
 __all__ = [
+    "BARE_LINE_FEED",
     "CHUNK_LINE_LENIENT",
     "CHUNK_LINE_STRICT",
-    "CONTENT_LENGTH",
     "FIELD",
     "FIELD_BLOCK",
     "FIELD_BLOCK_TO_SEND",
     "FIELD_LINE",
+    "FOLD",
+    "HEAD_END",
+    "HEAD_END_LENIENT",
     "HOST",
     "REASON",
     "REQUEST_HEAD",
     "REQUEST_LINE",
     "RESPONSE_HEAD",
     "STATUS_LINE",
-    "TARGET",
     "TOKEN",
+    "TRAILING_BLANKS",
     "VERSION",
 ]
 
@@ -37,25 +41,35 @@ _TOKEN = _TCHAR + rb"++"
 #   field-value = *field-content,  field-vchar = VCHAR / obs-text
 # Narrower than "MAY retain": no control byte but HTAB. NUL, CR and LF split messages (section 5.5); the others only
 # serve to smuggle past whoever strips or splits on them.
-_VCHAR = rb"[!-~\x80-\xff]"
 _TEXT = rb"[\t -~\x80-\xff]"
 
 TOKEN: Final = re.compile(_TOKEN)
 
+# RFC 9112 section 2.2
+#   "a recipient MAY recognize a single LF as a line terminator": only where a reader says so.
+BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
+HEAD_END: Final = re.compile(rb"\r\n\r\n")
+HEAD_END_LENIENT: Final = re.compile(rb"\n\r?\n")
+
+# RFC 9112 section 5.2
+#   obs-fold = OWS CRLF RWS
+FOLD: Final = re.compile(rb"(?<![ \t])[ \t]*+\r\n[ \t]++")
+
 # RFC 9112 section 5
 #   field-line = field-name ":" OWS field-value OWS
-# No blank before the colon (section 5.1). Blanks around the value belong to no group of `FIELD`'s caller: it strips the
-# trailing ones, which a regular expression could not without backtracking.
-_FIELD_LINE = _TOKEN + rb":" + _TEXT + rb"*+\r\n"
+# No blank before the colon (section 5.1). Narrower: no blank behind the value; those who send one meet `TRAILING_BLANKS` and
+# are matched again.
+_FIELD_LINE = _TOKEN + rb":" + _TEXT + rb"*+(?<![ \t])\r\n"
 FIELD_LINE: Final = re.compile(_FIELD_LINE)
 FIELD_BLOCK: Final = re.compile(rb"(?:" + _FIELD_LINE + rb")*+")
+TRAILING_BLANKS: Final = re.compile(rb"(?<![ \t])[ \t]++\r\n")
 
-#: Takes a block apart that `FIELD_BLOCK` has passed: (name, value with its trailing blanks) for each line.
+#: Takes lines apart that the grammar has passed: one (name, value) a line.
 FIELD: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 
-# What we send is narrower still: one blank after the colon, none around the value.
+# What we send is narrower still: one blank behind the colon, none around the value.
 FIELD_BLOCK_TO_SEND: Final = re.compile(
-    rb"(?:" + _TOKEN + rb": (?:" + _VCHAR + _TEXT + rb"*+(?<![ \t]))?+\r\n)*+"
+    rb"(?:" + _TOKEN + rb": (?:[!-~\x80-\xff]" + _TEXT + rb"*+(?<![ \t]))?+\r\n)*+"
 )
 
 # RFC 9112 section 4
@@ -71,7 +85,6 @@ REASON: Final = re.compile(_TEXT + rb"*+")
 #   request-line   = method SP request-target SP HTTP-version
 #   request-target = visible ASCII; which of its four forms fits is for the application to judge
 # Every major version matches here, so that HTTP/2's preface earns 505 and not 400.
-TARGET: Final = re.compile(rb"[!-~]++")
 VERSION: Final = re.compile(rb"[0-9]\.[0-9]")
 _REQUEST_LINE = rb"(" + _TOKEN + rb") ([!-~]++) HTTP/([0-9]\.[0-9])\r\n"
 REQUEST_LINE: Final = re.compile(_REQUEST_LINE)
@@ -80,14 +93,8 @@ REQUEST_HEAD: Final = re.compile(_REQUEST_LINE + rb"((?:" + _FIELD_LINE + rb")*+
 # RFC 9110 section 7.2, RFC 3986 section 3.2.2
 #   Host = uri-host [ ":" port ]
 # No user information: it is not part of the host, and one that is ignored lets "a@b" be read as either.
-HOST: Final = re.compile(
-    rb"(?:\[[0-9A-Za-z:.%\-_~]++\]|(?:[-A-Za-z0-9._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)(?::[0-9]*+)?+"
-)
-
-# RFC 9110 section 8.6
-#   Content-Length = 1*DIGIT
-# Narrower: 20 digits; what they say must also fit a signed 64-bit integer (`framing.MAX_LENGTH`).
-CONTENT_LENGTH: Final = re.compile(rb"[0-9]{1,20}")
+_REG_NAME = rb"[-A-Za-z0-9._~!$&'()*+,;=]*+(?:%[0-9A-Fa-f]{2}[-A-Za-z0-9._~!$&'()*+,;=]*+)*+"
+HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%\-_~]++\]|" + _REG_NAME + rb")(?::[0-9]*+)?+")
 
 # RFC 9112 section 7.1
 #   chunk      = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
@@ -114,7 +121,7 @@ _EXTENSIONS = (
     + _QUOTED
     + rb"))?+)*+"
 )
-_CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16}+)(" + _EXTENSIONS + rb")"
+_CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16}+)" + _EXTENSIONS
 CHUNK_LINE_STRICT: Final = re.compile(_CHUNK_SIZE + rb"\r\n")
 # Wider, for responses only: blanks at the end of the line; some servers pad the size to a fixed width.
 CHUNK_LINE_LENIENT: Final = re.compile(_CHUNK_SIZE + _BWS + rb"\r\n")

@@ -1,26 +1,28 @@
 """Header fields: the sequence that events carry, and the two ways to make one, from a caller and from the wire.
 
-Names are validated once and remembered in a bounded table (`FIELD_NAMES`); values never are, since they hold secrets.
-The fields that steer the protocol are picked out in the same pass (`Headers.control`). RFC 9110 section 5.
+The few fields that the engine itself obeys are picked out in the same pass (`Headers.control`). RFC 9110 section 5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Final, TypeAlias, overload
+from typing import Final, TypeAlias, final, overload
 
-from .errors import LocalProtocolError, excerpt
+from .errors import LocalProtocolError, RemoteProtocolError, excerpt
 from .grammar import FIELD, FIELD_BLOCK_TO_SEND, TOKEN
 
 __all__ = [
+    "CONTROL_FIELDS",
     "NO_HEADERS",
     "BytesLike",
     "HeaderFields",
     "Headers",
+    "Text",
+    "encode_fields",
     "headers_from_caller",
     "headers_from_wire",
+    "merge_equal_lengths",
     "replace_field",
-    "encode_fields",
     "to_bytes",
     "without_fields",
 ]
@@ -31,71 +33,69 @@ HeaderFields: TypeAlias = "Headers | Iterable[tuple[Text, Text]]"
 
 #: The fields that the engine itself obeys; everything else is cargo.
 CONTROL_FIELDS: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"connection", b"host", b"expect", b"upgrade"}
+    (b"content-length", b"transfer-encoding", b"connection", b"host", b"expect", b"upgrade")
 )
-#: Shown by `repr` as a length only: a log is no place for them.
+#: Shown by `repr` and in errors as a length only: a log is no place for them.
 SECRET_FIELDS: Final = frozenset(
-    {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"authentication-info"}
+    (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"authentication-info")
 )
-NO_CONTROL: Final[Mapping[bytes, list[bytes]]] = {}
+
+#: For valid names as they were spelled: the lower-case name of a control field, or empty. Names are worth remembering,
+#: since peers spell alike; values never are, since they are secrets. Bounded.
+CONTROL_NAMES: Final[dict[bytes, bytes]] = {}
+MAX_NAMES: Final = 1024
+MAX_NAME_BYTES: Final = 64
 
 
-class _FieldNames(dict[bytes, bytes]):
-    """Valid field names as they were spelled, each with its lower-case form; filled on demand, bounded."""
-
-    MAX_NAMES: Final = 1024
-    MAX_NAME_BYTES: Final = 64
-
-    def __missing__(self, name: bytes) -> bytes:
-        if TOKEN.fullmatch(name) is None:
-            raise LocalProtocolError(
-                f"illegal header name {excerpt(name)}: a name is one or more token characters"
-            )
-        lower = name.lower()
-        if len(self) < self.MAX_NAMES and len(name) <= self.MAX_NAME_BYTES:
-            self[name] = lower
-        return lower
-
-
-FIELD_NAMES: Final = _FieldNames()
-
-
+@final
 class Headers(Sequence[tuple[bytes, bytes]]):
     """The header fields of one message, in order: an immutable sequence of (lower-case name, value), both bytes.
 
     It compares equal to any sequence of the same pairs. `raw_items` gives the names as they were spelled.
 
     Attributes:
-        control: For each field that steers the protocol, its lower-case name and its values in order.
+        control: The fields that steer the protocol: lower-case name, and value, or the values of all its lines joined
+            by commas (RFC 9110 section 5.3).
+        lines: The fields as they go on the wire, each with its CRLF; None if they were never laid out.
     """
 
-    __slots__ = ("_lower", "_raw", "control")
+    __slots__ = ("_raw", "control", "lines")
 
-    def __init__(
-        self, raw: list[tuple[bytes, bytes]], lower: list[bytes], control: Mapping[bytes, list[bytes]]
-    ) -> None:
+    def __init__(self, raw: list[tuple[bytes, bytes]], lines: bytes | None = None) -> None:
         self._raw = raw
-        self._lower = lower
-        self.control = control
+        self.lines = lines
+        control: dict[bytes, bytes] = {}
+        for name, value in raw:
+            try:
+                control_name = CONTROL_NAMES[name]
+            except KeyError:
+                control_name = learn_name(name)
+            if control_name:
+                if control_name in control:
+                    value = b"%b, %b" % (control[control_name], value)
+                control[control_name] = value
+        self.control: Mapping[bytes, bytes] = control
 
     def raw_items(self) -> list[tuple[bytes, bytes]]:
         """Return the fields as (name as spelled on the wire or by the caller, value); the list is the caller's own."""
         return self._raw.copy()
 
+    def first_name(self) -> bytes:
+        """Return the lower-case name of the first field; there must be one."""
+        return self._raw[0][0].lower()
+
     def __len__(self) -> int:
         return len(self._raw)
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return zip(self._lower, [value for _, value in self._raw], strict=True)
+        return iter([(name.lower(), value) for name, value in self._raw])
 
     @overload
     def __getitem__(self, index: int) -> tuple[bytes, bytes]: ...
     @overload
     def __getitem__(self, index: slice) -> list[tuple[bytes, bytes]]: ...
     def __getitem__(self, index: int | slice) -> tuple[bytes, bytes] | list[tuple[bytes, bytes]]:
-        if isinstance(index, slice):
-            return list(self)[index]
-        return (self._lower[index], self._raw[index][1])
+        return list(self)[index]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Iterable):
@@ -105,14 +105,31 @@ class Headers(Sequence[tuple[bytes, bytes]]):
     __hash__ = None  # type: ignore[assignment]  # equal to lists, which have no hash either
 
     def __repr__(self) -> str:
-        shown = ", ".join(
+        shown = [
             f"({name!r}, <{len(value)} bytes>)" if name in SECRET_FIELDS else f"({name!r}, {value!r})"
             for name, value in self
+        ]
+        return f"<Headers([{', '.join(shown)}])>"
+
+
+NO_HEADERS: Final = Headers([], b"")
+
+
+def learn_name(name: bytes) -> bytes:
+    """Return what `CONTROL_NAMES` says of *name*, which is not in it; add it while there is room.
+
+    Raises:
+        LocalProtocolError: *name* is no token.
+    """
+    if TOKEN.fullmatch(name) is None:
+        raise LocalProtocolError(
+            f"illegal header name {excerpt(name)}: expected one or more token characters"
         )
-        return f"<Headers([{shown}])>"
-
-
-NO_HEADERS: Final = Headers([], [], NO_CONTROL)
+    lower = name.lower()
+    control_name = lower if lower in CONTROL_FIELDS else b""
+    if len(CONTROL_NAMES) < MAX_NAMES and len(name) <= MAX_NAME_BYTES:
+        CONTROL_NAMES[name] = control_name
+    return control_name
 
 
 def to_bytes(text: Text) -> bytes:
@@ -128,9 +145,7 @@ def to_bytes(text: Text) -> bytes:
         try:
             return text.encode("ascii")
         except UnicodeEncodeError:
-            raise LocalProtocolError(
-                "illegal text: a str must be ASCII; encode it to bytes yourself"
-            ) from None
+            raise LocalProtocolError("a str must be ASCII here; encode it to bytes yourself") from None
     return memoryview(text).tobytes()
 
 
@@ -141,73 +156,73 @@ def headers_from_caller(fields: HeaderFields) -> Headers:
         LocalProtocolError: A name that is no token; a value with a control character, or with a blank at either end.
         TypeError: A name or value that is neither str nor bytes-like.
     """
-    if isinstance(fields, Headers):
+    if type(fields) is Headers:
         return fields
-    raw = []
-    for name, value in fields:
-        if type(name) is not bytes:
-            name = to_bytes(name)
-        if type(value) is not bytes:
-            value = to_bytes(value)
-        raw.append((name, value))
-    names = FIELD_NAMES
-    lower = [names[name] for name, _ in raw]
-    block = encode_fields(raw)
-    # The count: a value with a CRLF and a well-formed line behind it would pass the grammar as one field more.
-    if FIELD_BLOCK_TO_SEND.fullmatch(block) is None or block.count(b"\r\n") != len(raw):
+    raw = [
+        (name if type(name) is bytes else to_bytes(name), value if type(value) is bytes else to_bytes(value))
+        for name, value in fields
+    ]
+    lines = encode_fields(raw)
+    headers = Headers(raw, lines)  # checks the names, so that a name ends at the first colon of its line
+    # The count: a value with a well-formed line behind a CRLF would pass the grammar, as one line more.
+    if FIELD_BLOCK_TO_SEND.fullmatch(lines) is None or lines.count(b"\n") != len(raw):
         raise _illegal_value(raw)
-    return Headers(raw, lower, _control_fields(lower, raw))
+    return headers
 
 
-def headers_from_wire(block: bytes) -> Headers:
-    """Take apart a block of field lines that `grammar.FIELD_BLOCK` has passed."""
-    raw: list[tuple[bytes, bytes]] = FIELD.findall(block)
-    if b" \r\n" in block or b"\t\r\n" in block:
-        raw = [(name, value.rstrip(b" \t")) for name, value in raw]
-    names = FIELD_NAMES
-    lower = [names[name] for name, _ in raw]
-    return Headers(raw, lower, _control_fields(lower, raw))
-
-
-def replace_field(headers: Headers, name: bytes, values: Iterable[bytes]) -> Headers:
-    """Return *headers* without its fields *name* (spelled in title case), and with one for each of *values* at the end."""
-    kept = without_fields(headers, {name.lower()}).raw_items()
-    return headers_from_caller([*kept, *((name, value) for value in values)])
-
-
-def without_fields(headers: Headers, names: Set[bytes]) -> Headers:
-    """Return *headers* without the fields whose lower-case names are in *names*."""
-    if names.isdisjoint(headers._lower):
-        return headers
-    return headers_from_caller(
-        [item for name, item in zip(headers._lower, headers._raw, strict=True) if name not in names]
-    )
-
-
-def encode_fields(raw: list[tuple[bytes, bytes]]) -> bytes:
+def encode_fields(raw: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return *raw* as field lines, each with its CRLF."""
     return b"".join([b"%b: %b\r\n" % item for item in raw])
 
 
-def _control_fields(lower: list[bytes], raw: list[tuple[bytes, bytes]]) -> Mapping[bytes, list[bytes]]:
-    if CONTROL_FIELDS.isdisjoint(lower):
-        return NO_CONTROL
-    control: dict[bytes, list[bytes]] = {}
-    for name, item in zip(lower, raw, strict=True):
-        if name in CONTROL_FIELDS:
-            if name in control:
-                control[name].append(item[1])
-            else:
-                control[name] = [item[1]]
-    return control
+def headers_from_wire(block: bytes, max_fields: int) -> Headers:
+    """Take apart a block of field lines that the grammar of a head, or `grammar.FIELD_BLOCK`, has passed.
+
+    Raises:
+        RemoteProtocolError: More than *max_fields*.
+    """
+    raw = FIELD.findall(block)
+    if len(raw) > max_fields:
+        raise RemoteProtocolError(f"{len(raw)} fields, more than {max_fields}", error_status_hint=431)
+    return Headers(raw)
+
+
+def without_fields(headers: Headers, names: Set[bytes]) -> Headers:
+    """Return *headers* without the fields whose lower-case names are in *names*."""
+    raw = headers.raw_items()
+    kept = [item for item in raw if item[0].lower() not in names]
+    return headers if len(kept) == len(raw) else Headers(kept)
+
+
+def replace_field(headers: Headers, name: bytes, values: list[bytes]) -> Headers:
+    """Return *headers* without its fields *name*, spelled in title case, and with one for each of *values* at the end."""
+    kept = without_fields(headers, {name.lower()}).raw_items()
+    return headers_from_caller(kept + [(name, value) for value in values])
+
+
+def merge_equal_lengths(headers: Headers) -> Headers:
+    """Return *headers*, which have several Content-Lengths or a list of them, with one, if all say the same.
+
+    RFC 9110 section 8.6 allows a recipient to.
+
+    Values that differ stay as they are; `framing.content_length` refuses them.
+    """
+    members = {member.strip(b" \t") for member in headers.control[b"content-length"].split(b",")}
+    if len(members) > 1:
+        return headers
+    raw = headers.raw_items()
+    lengths = [index for index, (name, _) in enumerate(raw) if name.lower() == b"content-length"]
+    raw[lengths[0]] = (raw[lengths[0]][0], members.pop())
+    return Headers([item for index, item in enumerate(raw) if index not in lengths[1:]])
 
 
 def _illegal_value(raw: list[tuple[bytes, bytes]]) -> LocalProtocolError:
+    """Say which value in *raw* is illegal; the names are not."""
     for name, value in raw:
         line = encode_fields([(name, value)])
-        if FIELD_BLOCK_TO_SEND.fullmatch(line) is None or line.count(b"\r\n") != 1:
+        if FIELD_BLOCK_TO_SEND.fullmatch(line) is None or line.count(b"\n") != 1:
             break
-    shown = f"<{len(value)} bytes>" if FIELD_NAMES[name] in SECRET_FIELDS else excerpt(value)
+    shown = f"<{len(value)} bytes>" if name.lower() in SECRET_FIELDS else excerpt(value)
     return LocalProtocolError(
         f"illegal value of header {excerpt(name)}: {shown}: no control characters, no blanks at either end"
     )

@@ -9,56 +9,54 @@ what happens to be buffered, so that no verdict depends on how the bytes were cu
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
-from .buffer import ReceiveBuffer
 from .errors import RemoteProtocolError, excerpt
-from .events import (
-    PLAIN_END,
-    Data,
-    EndOfMessage,
-    InformationalResponse,
-    Request,
-    Response,
-    end_of_message_from_wire,
-    request_from_wire,
-    response_from_wire,
-)
-from .framing import CHUNKED, MAX_LENGTH, UNTIL_CLOSE
+from .events import PLAIN_END, Data, end_of_message_from_wire, request_from_wire, response_from_wire
+from .framing import MAX_LENGTH
 from .grammar import (
-    CHUNK_LINE_LENIENT,
-    CHUNK_LINE_STRICT,
+    BARE_LINE_FEED,
     FIELD_BLOCK,
     FIELD_LINE,
+    FOLD,
+    HEAD_END,
+    HEAD_END_LENIENT,
     REQUEST_HEAD,
     REQUEST_LINE,
     RESPONSE_HEAD,
     STATUS_LINE,
     TOKEN,
+    TRAILING_BLANKS,
 )
-from .headers import CONTROL_FIELDS, headers_from_wire
+from .headers import CONTROL_FIELDS, headers_from_wire, merge_equal_lengths
 from .state import CloseReason
+
+if TYPE_CHECKING:
+    import re
+
+    from .buffer import ReceiveBuffer
+    from .events import EndOfMessage, InformationalResponse, Request, Response
 
 __all__ = [
     "NOTHING_TO_READ",
     "REFUSE_TO_READ",
-    "BodyReader",
+    "ChunkedReader",
+    "CoalescingChunkedReader",
+    "HeadReader",
+    "LengthReader",
     "Limits",
-    "Reader",
+    "NothingToRead",
     "RequestReader",
     "ResponseReader",
-    "body_reader",
+    "UntilCloseReader",
 ]
 
-BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
-#: The end of a head whose lines may end with LF alone.
-LENIENT_END: Final = re.compile(rb"\n\r?\n")
+AnyEvent: TypeAlias = "Request | InformationalResponse | Response | Data | EndOfMessage"
 
 #: Chunk extensions carry nothing for us. A peer may spend this many bytes on them and twice the size of the body, as in
 #: Go (CVE-2023-39326); one that spends more wants to burn our time.
-EXTENSION_ALLOWANCE: Final = 16 * 1024
+OVERHEAD_ALLOWANCE: Final = 16 * 1024
 
 
 class Limits:
@@ -96,14 +94,16 @@ class NothingToRead:
     __slots__ = ()
     left = 0
 
-    def read(self) -> None:
+    def read(self) -> AnyEvent | None:
+        """Return the next event, None if there are too few bytes for it."""
         return None
 
-    def read_eof(self) -> None:
+    def read_eof(self) -> EndOfMessage | None:
+        """Return what the end of the connection completes, None if nothing was begun."""
         return None
 
     def skip(self, count: int) -> None:
-        """Nothing is body here."""
+        """Count *count* bytes of body that bypassed the buffer."""
 
 
 class RefuseToRead(NothingToRead):
@@ -112,6 +112,7 @@ class RefuseToRead(NothingToRead):
     __slots__ = ()
 
     def read(self) -> None:
+        """Raise, whatever there is."""
         raise RemoteProtocolError("Can't receive data when peer state is ERROR")
 
 
@@ -119,156 +120,161 @@ NOTHING_TO_READ: Final = NothingToRead()
 REFUSE_TO_READ: Final = RefuseToRead()
 
 
-class _HeadReader(NothingToRead):
+class HeadReader(NothingToRead):
     """What reading the two kinds of head has in common.
 
     Attributes:
-        may_skip_line: One empty line before the head is ignored.
-        close_reason: What was tolerated in the last head, if it is a reason not to use the connection again.
+        may_skip_line: One empty line before the head is ignored. RFC 9112 section 2.2.
+        close_reason: What was tolerated in a head, if it is a reason not to use the connection again.
     """
 
     __slots__ = ("_buffer", "_limits", "_searched", "close_reason", "may_skip_line")
 
-    def __init__(self, buffer: ReceiveBuffer, limits: Limits, may_skip_line: bool) -> None:
+    head: ClassVar[re.Pattern[bytes]]
+    start_line: ClassVar[re.Pattern[bytes]]
+    head_end: ClassVar[re.Pattern[bytes]]
+
+    def __init__(self, buffer: ReceiveBuffer, limits: Limits, *, may_skip_line: bool) -> None:
         self._buffer = buffer
         self._limits = limits
-        self._searched = 0
+        self._searched = 0  # so many bytes at the buffer's start do not hold the end of the head
         self.may_skip_line = may_skip_line
         self.close_reason: CloseReason | None = None
 
-    def _match_head(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """Consume one head that follows *pattern* to the letter; otherwise leave it to `_match_irregular_head`."""
+    def _match(self) -> re.Match[bytes] | None:
+        """Consume one head and return its parts, or None if it is not complete.
+
+        Raises:
+            RemoteProtocolError: It is illegal, or too long; or it is not complete, and nothing can make it legal.
+        """
         buffer = self._buffer
         start = buffer.start
         end = buffer.data.find(b"\r\n\r\n", start + self._searched) + 4
         if start < end <= start + self._limits.head:
-            match = pattern.fullmatch(buffer.data, start, end)
+            match = self.head.fullmatch(buffer.data, start, end)
             if match is not None:
                 buffer.start = end
                 self._searched = 0
                 return match
-        return None
+        return self._match_irregular()
 
-    def _skip_empty_line(self) -> bool:
-        """Consume an empty line where one is ignored, and tell whether there was one. RFC 9112 section 2.2."""
+    def _match_irregular(self) -> re.Match[bytes] | None:
+        """Do what `_match` does for a head that is incomplete, illegal, or legal but not to the letter."""
         buffer = self._buffer
-        if not (self.may_skip_line and buffer.data.startswith(b"\r\n", buffer.start)):
-            return False
-        buffer.start += 2
-        self._searched = 0
-        self.may_skip_line = False
-        return True
-
-    def _is_half_empty_line(self) -> bool:
-        return self.may_skip_line and len(self._buffer) == 1 and self._buffer.data.endswith(b"\r")
-
-    def _check_size(self, size: int) -> None:
-        if size <= self._limits.head:
-            return
-        buffer = self._buffer
-        if buffer.data.find(b"\n", buffer.start, buffer.start + self._limits.head) < 0:
-            raise RemoteProtocolError(
-                f"start line of more than {self._limits.head} bytes", error_status_hint=414
-            )
-        raise RemoteProtocolError(f"head of more than {self._limits.head} bytes", error_status_hint=431)
-
-    def _illegal_head(self, head: bytes, start_line: re.Pattern[bytes]) -> RemoteProtocolError:
-        """Say which line of *head* is wrong."""
-        match = start_line.match(head)
-        if match is None:
-            line, _, _ = head.partition(b"\r\n")
-            return RemoteProtocolError(f"illegal start line: {excerpt(line)}")
-        return _illegal_field_line(head, match.end())
-
-
-class RequestReader(_HeadReader):
-    """Reads the head of a request; nothing irregular is tolerated but one empty line before it."""
-
-    __slots__ = ()
-
-    def read(self) -> Request | None:
-        match = self._match_head(REQUEST_HEAD)
-        while match is None:
-            if self._skip_empty_line():
-                match = self._match_head(REQUEST_HEAD)
-            elif self._is_incomplete():
-                return None
-        method, target, http_version, block = match.groups()
-        if not http_version.startswith(b"1."):
-            raise RemoteProtocolError(f"HTTP/{http_version.decode()} is not supported", error_status_hint=505)
-        headers = headers_from_wire(block)
-        _check_field_count(len(headers), self._limits)
-        return request_from_wire(method, target, headers, http_version)
-
-    def _is_incomplete(self) -> bool:
-        """Return True if more bytes may complete the head.
-
-        Raises:
-            RemoteProtocolError: They cannot; no reason to wait for them.
-        """
-        buffer = self._buffer
+        if self.may_skip_line and buffer.data.startswith(b"\r\n", buffer.start):
+            self._skip_line()
         data, start = buffer.data, buffer.start
-        if start == len(data) or self._is_half_empty_line():
-            return True
-        end = data.find(b"\r\n\r\n", start + self._searched)
-        self._check_size(end + 4 - start if end >= 0 else len(buffer))
-        if end >= 0:
-            raise self._illegal_head(bytes(data[start : end + 4]), REQUEST_LINE)
-        if TOKEN.match(data, start) is None or BARE_LINE_FEED.search(data, start + self._searched):
-            raise RemoteProtocolError(f"this is no HTTP request: {excerpt(bytes(buffer))}")
-        self._searched = max(0, len(buffer) - 3)
-        return True
-
-
-class ResponseReader(_HeadReader):
-    """Reads the head of a response, as strictly as real servers allow.
-
-    Tolerated, since a client has nobody else to ask: lines that end with LF alone (RFC 9112 section 2.2; the connection is not
-    used again, since where the next response begins is then a matter of taste) and folded values (section 5.2) of fields that do
-    not steer the protocol.
-    """
-
-    __slots__ = ()
-
-    def read(self) -> Response | InformationalResponse | None:
-        match = self._match_head(RESPONSE_HEAD)
-        if match is None:
-            match = self._match_irregular_head()
-            if match is None:
-                return None
-        http_version, status_code, reason, block = match.groups(b"")
-        headers = headers_from_wire(block)
-        _check_field_count(len(headers), self._limits)
-        return response_from_wire(int(status_code), reason, headers, http_version)
-
-    def _match_irregular_head(self) -> re.Match[bytes] | None:
-        buffer = self._buffer
-        if self._skip_empty_line():
-            self.close_reason = CloseReason.LEADING_EMPTY_LINE
-        data, start = buffer.data, buffer.start
-        if start == len(data) or self._is_half_empty_line():
+        if start == len(data) or (self.may_skip_line and data[start:] == b"\r"):
             return None
-        if not b"HTTP/1.".startswith(data[start : start + 7]):
-            raise RemoteProtocolError(f"this is no HTTP/1 response: {excerpt(bytes(buffer))}")
-        found = LENIENT_END.search(data, start + self._searched)
+        self._check_beginning(data, start)
+        found = self.head_end.search(data, start + self._searched)
         self._check_size(found.end() - start if found else len(buffer))
         if found is None:
             self._searched = max(0, len(buffer) - 3)
             return None
-        head = bytes(data[start : found.end()])
-        if BARE_LINE_FEED.search(head):
-            self.close_reason = CloseReason.BARE_LINE_FEED
-            head = BARE_LINE_FEED.sub(b"\r\n", head)
-        head = _unfold(head)
-        match = RESPONSE_HEAD.fullmatch(head)
+        head = self._tidy(bytes(data[start : found.end()]))
+        match = self.head.fullmatch(head)
         if match is None:
-            raise self._illegal_head(head, STATUS_LINE)
+            raise self._illegal(head)
         buffer.start = found.end()
         self._searched = 0
         return match
 
+    def _skip_line(self) -> None:
+        self._buffer.start += 2
+        self._searched = 0
+        self.may_skip_line = False
 
-class LengthReader:
+    def _check_beginning(self, data: bytes | bytearray, start: int) -> None:
+        """Raise if no head begins like this, so that nobody waits for the rest of it."""
+        raise NotImplementedError
+
+    def _check_size(self, size: int) -> None:
+        limit = self._limits.head
+        if size > limit:
+            buffer = self._buffer
+            if buffer.data.find(b"\n", buffer.start, buffer.start + limit) < 0:
+                raise RemoteProtocolError(f"start line of more than {limit} bytes", error_status_hint=414)
+            raise RemoteProtocolError(f"head of more than {limit} bytes", error_status_hint=431)
+
+    def _tidy(self, head: bytes) -> bytes:
+        """Return *head* to the letter of the grammar, as far as it is legal: no blanks behind the values."""
+        fields = head.find(b"\r\n") + 2
+        return head[:fields] + TRAILING_BLANKS.sub(b"\r\n", head[fields:])
+
+    def _illegal(self, head: bytes) -> RemoteProtocolError:
+        match = self.start_line.match(head)
+        if match is not None:
+            return illegal_field_line(head[match.end() :])
+        line, _, _ = head.partition(b"\r\n")
+        return RemoteProtocolError(f"illegal start line: {excerpt(line)}")
+
+
+class RequestReader(HeadReader):
+    """Reads the head of a request; nothing irregular is tolerated but an empty line before it."""
+
+    __slots__ = ()
+    head = REQUEST_HEAD
+    start_line = REQUEST_LINE
+    head_end = HEAD_END
+
+    def read(self) -> Request | None:
+        """Return the next request, None if its head is incomplete."""
+        match = self._match()
+        if match is None:
+            return None
+        method, target, http_version, block = match.groups()
+        if not http_version.startswith(b"1."):
+            raise RemoteProtocolError(f"HTTP/{http_version.decode()} is not supported", error_status_hint=505)
+        headers = headers_from_wire(block, self._limits.fields)
+        return request_from_wire(method, target, headers, http_version)
+
+    def _check_beginning(self, data: bytes | bytearray, start: int) -> None:
+        if TOKEN.match(data, start) is None or BARE_LINE_FEED.search(data, start + self._searched):
+            raise RemoteProtocolError(f"this is no HTTP request: {excerpt(data[start:])}")
+
+
+class ResponseReader(HeadReader):
+    """Reads the head of a response, as strictly as real servers allow.
+
+    Tolerated, since a client has nobody else to ask: lines that end with LF alone (RFC 9112 section 2.2; the
+    connection is not used again, since not all agree where such a head ends), and folded values (section 5.2) of
+    fields that do not steer the protocol.
+    """
+
+    __slots__ = ()
+    head = RESPONSE_HEAD
+    start_line = STATUS_LINE
+    head_end = HEAD_END_LENIENT
+
+    def read(self) -> Response | InformationalResponse | None:
+        """Return the next response, None if its head is incomplete."""
+        match = self._match()
+        if match is None:
+            return None
+        http_version, status_code, reason, block = match.groups(b"")
+        headers = headers_from_wire(block, self._limits.fields)
+        length = headers.control.get(b"content-length")
+        if length is not None and not length.isdigit():
+            headers = merge_equal_lengths(headers)
+        return response_from_wire(int(status_code), reason, headers, http_version)
+
+    def _skip_line(self) -> None:
+        super()._skip_line()
+        self.close_reason = CloseReason.LEADING_EMPTY_LINE
+
+    def _check_beginning(self, data: bytes | bytearray, start: int) -> None:
+        if not b"HTTP/1.".startswith(data[start : start + 7]):
+            raise RemoteProtocolError(f"this is no HTTP/1 response: {excerpt(data[start:])}")
+
+    def _tidy(self, head: bytes) -> bytes:
+        if BARE_LINE_FEED.search(head):
+            self.close_reason = CloseReason.BARE_LINE_FEED
+            head = BARE_LINE_FEED.sub(b"\r\n", head)
+        return super()._tidy(unfold(head))
+
+
+class LengthReader(NothingToRead):
     """Reads a body of a known number of bytes."""
 
     __slots__ = ("_buffer", "_length", "left")
@@ -297,7 +303,7 @@ class LengthReader:
         self.left -= count
 
 
-class UntilCloseReader:
+class UntilCloseReader(NothingToRead):
     """Reads a body that only the end of the connection ends."""
 
     __slots__ = ("_buffer", "left")
@@ -317,13 +323,13 @@ class UntilCloseReader:
         """Nothing to count down: there is no end but the connection's."""
 
 
-class ChunkedReader:
+class ChunkedReader(NothingToRead):
     """Reads a chunked body and its trailers. RFC 9112 section 7.1."""
 
     __slots__ = (
         "_at_start",
         "_buffer",
-        "_extension_bytes",
+        "_overhead",
         "_in_trailers",
         "_limits",
         "_line",
@@ -343,7 +349,7 @@ class ChunkedReader:
         self._in_trailers = False
         self._searched = 0
         self._received = 0
-        self._extension_bytes = 0
+        self._overhead = 0
 
     def read(self) -> Data | EndOfMessage | None:
         if self.left == 0 and not self._begin_chunk():
@@ -379,17 +385,19 @@ class ChunkedReader:
         if match is None:
             self._check_chunk_line(end)
             return False
+        size = match[1]
+        length = int(size, 16)
+        if length > MAX_LENGTH:
+            raise RemoteProtocolError(f"chunk size {excerpt(size)}: expected at most 2**63 - 1")
+        overhead = end - start - len(size) - 2
+        if overhead > 0:
+            self._check_overhead(overhead)
         buffer.start = end
         self._searched = 0
-        size, extensions = match.groups()
-        if extensions:
-            self._count_extensions(len(extensions))
-        self.left = int(size, 16)
-        if self.left > MAX_LENGTH:
-            raise RemoteProtocolError(f"chunk size {excerpt(size)}: expected at most 2**63 - 1")
-        self._in_trailers = self.left == 0
+        self.left = length
+        self._in_trailers = length == 0
         self._at_start = True
-        return self.left > 0
+        return length > 0
 
     def _end_chunk(self) -> bool:
         """Consume the CRLF behind a chunk's bytes, and tell whether it was there (CVE-2025-43859: it need not be a CRLF)."""
@@ -415,12 +423,11 @@ class ChunkedReader:
             raise RemoteProtocolError(f"illegal chunk header: {excerpt(bytes(buffer))}")
         self._searched = max(0, len(buffer) - 1)
 
-    def _count_extensions(self, count: int) -> None:
-        self._extension_bytes += count
-        if self._extension_bytes > EXTENSION_ALLOWANCE + 2 * self._received:
-            raise RemoteProtocolError(
-                f"{self._extension_bytes} bytes of chunk extensions are more than the body"
-            )
+    def _check_overhead(self, count: int) -> None:
+        overhead = self._overhead + count
+        if overhead > OVERHEAD_ALLOWANCE + 2 * self._received:
+            raise RemoteProtocolError(f"{overhead} bytes of chunk extensions are more than twice the body")
+        self._overhead = overhead
 
     def _read_trailers(self) -> EndOfMessage | None:
         buffer = self._buffer
@@ -439,9 +446,8 @@ class ChunkedReader:
             self._searched = max(0, len(buffer) - 3)
             return None
         if FIELD_BLOCK.fullmatch(data, start, end) is None:
-            raise _illegal_field_line(bytes(data[start:end]), 0)
-        headers = headers_from_wire(bytes(data[start:end]))
-        _check_field_count(len(headers), self._limits)
+            raise illegal_field_line(bytes(data[start:end]))
+        headers = headers_from_wire(bytes(data[start:end]), self._limits.fields)
         buffer.start = end + 2
         return end_of_message_from_wire(headers)
 
@@ -453,57 +459,37 @@ class CoalescingChunkedReader(ChunkedReader):
 
     def read(self) -> Data | EndOfMessage | None:
         pieces = []
-        while self.left > 0 or self._begin_chunk():
-            data = self._buffer.take(self.left)
-            if not data:
-                break
-            self.skip(len(data))
-            pieces.append(data)
+        try:
+            while self.left > 0 or self._begin_chunk():
+                data = self._buffer.take(self.left)
+                if not data:
+                    break
+                self.skip(len(data))
+                pieces.append(data)
+        except RemoteProtocolError:
+            # Nothing of the bad line was consumed: the next call finds it again, behind the good bytes.
+            if not pieces:
+                raise
         if pieces:
             return Data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         return self._read_trailers() if self._in_trailers else None
 
 
-BodyReader: TypeAlias = LengthReader | UntilCloseReader | ChunkedReader
-Reader: TypeAlias = RequestReader | ResponseReader | BodyReader | NothingToRead
+def unfold(head: bytes) -> bytes:
+    """Replace each fold with one blank; leave *head* as it is if a field that steers the protocol has one."""
+    name = None
+    for line in head.split(b"\r\n")[1:]:
+        if not line.startswith((b" ", b"\t")):
+            name = line.partition(b":")[0].lower()
+        elif name is None or name in CONTROL_FIELDS:
+            return head
+    return FOLD.sub(b" ", head)
 
 
-def body_reader(
-    length: int, buffer: ReceiveBuffer, limits: Limits, *, of_response: bool, coalesce: bool
-) -> BodyReader:
-    """Return the reader for a body of *length*, as `framing` gives it."""
-    if length == CHUNKED:
-        # A server must not be wider than the grammar: a proxy before it may have read the request to the letter.
-        line = CHUNK_LINE_LENIENT if of_response else CHUNK_LINE_STRICT
-        return (CoalescingChunkedReader if coalesce else ChunkedReader)(buffer, limits, line)
-    if length == UNTIL_CLOSE:
-        return UntilCloseReader(buffer)
-    return LengthReader(buffer, length)
-
-
-def _check_field_count(count: int, limits: Limits) -> None:
-    if count > limits.fields:
-        raise RemoteProtocolError(f"{count} header fields, more than {limits.fields}", error_status_hint=431)
-
-
-def _unfold(head: bytes) -> bytes:
-    """Join folded lines with one blank each, but for the fields that steer the protocol. RFC 9112 section 5.2."""
-    if b"\r\n " not in head and b"\r\n\t" not in head:
-        return head
-    lines = head.split(b"\r\n")
-    unfolded = lines[:1]
-    for line in lines[1:]:
-        name = unfolded[-1].partition(b":")[0].lower()
-        if line.startswith((b" ", b"\t")) and len(unfolded) > 1 and name not in CONTROL_FIELDS:
-            unfolded[-1] += b" " + line.lstrip(b" \t")
-        else:
-            unfolded.append(line)
-    return b"\r\n".join(unfolded)
-
-
-def _illegal_field_line(block: bytes, start: int) -> RemoteProtocolError:
-    """Find the first line of *block*, from *start*, that is no field line."""
+def illegal_field_line(block: bytes) -> RemoteProtocolError:
+    """Find the first line of *block* that is no field line."""
+    start = 0
     while match := FIELD_LINE.match(block, start):
         start = match.end()
-    line = block[start:].partition(b"\r\n")[0]
+    line, _, _ = block[start:].partition(b"\r\n")
     return RemoteProtocolError(f"illegal header line: {excerpt(line)}")

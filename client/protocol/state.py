@@ -103,15 +103,15 @@ class PAUSED(Sentinel, metaclass=Sentinel):
     """`Connection.next_event` will not go on until the cycle ends, whatever bytes there are."""
 
 
-class _UpgradeAccepted(InformationalResponse):
+class _UpgradeAccepted:
     """In the tables: an `InformationalResponse` with 101 (Switching Protocols)."""
 
 
-class _ConnectAccepted(Response):
+class _ConnectAccepted:
     """In the tables: a `Response` with 2xx to a CONNECT request."""
 
 
-class _RequestSeen(Request):
+class _RequestSeen:
     """In the tables: the server sees the client's `Request`."""
 
 
@@ -210,39 +210,36 @@ class ConnectionState:
         """*role* sent a `Request`; by its method or its fields it may propose to switch protocols.
 
         Raises:
-            LocalProtocolError: Not in this state.
+            LocalProtocolError: Not in this state, or not in this role.
         """
         self._move(role, Request, Request)
         self._move(SERVER, _RequestSeen, Request)
         if connect or upgrade:
-            self._proposals = frozenset(
-                accepted
-                for accepted, proposed in ((_ConnectAccepted, connect), (_UpgradeAccepted, upgrade))
-                if proposed
-            )
+            proposals = ((_ConnectAccepted, connect), (_UpgradeAccepted, upgrade))
+            self._proposals = frozenset(accepted for accepted, proposed in proposals if proposed)
 
-    def process_response(self, role: Role, event_type: type, status_code: int) -> None:
-        """*role* sent an `InformationalResponse` or a `Response`.
+    def process_response(self, role: Role, event_type: type, status_code: int) -> State:
+        """*role* sent an `InformationalResponse` or a `Response`; return its new state.
 
         Raises:
             LocalProtocolError: Not in this state or not in this role, or a switch that was not proposed.
         """
-        if event_type is InformationalResponse:
-            if status_code != 101:
-                self._move(role, InformationalResponse, InformationalResponse)
-                return
+        if event_type is Response:
+            if not self._proposals:
+                return self._move(role, Response, Response)
+            if status_code < 300 and _ConnectAccepted in self._proposals:
+                self._move(role, _ConnectAccepted, Response)
+            else:
+                self._move(role, Response, Response)
+                self._proposals = frozenset()
+        elif status_code == 101:
             if _UpgradeAccepted not in self._proposals:
                 raise LocalProtocolError("101 (Switching Protocols) although the request proposed no upgrade")
             self._move(role, _UpgradeAccepted, InformationalResponse)
-            self._settle()
-        elif status_code < 300 and _ConnectAccepted in self._proposals:
-            self._move(role, _ConnectAccepted, Response)
-            self._settle()
         else:
-            self._move(role, Response, Response)
-            if self._proposals:
-                self._proposals = frozenset()
-                self._settle()
+            return self._move(role, InformationalResponse, InformationalResponse)
+        self._settle()
+        return self.states[role]
 
     def process_event(self, role: Role, event_type: type) -> None:
         """*role* sent `Data`, `EndOfMessage` or `ConnectionClosed`.
@@ -289,20 +286,22 @@ class ConnectionState:
         states = self.states
         while True:
             client, server = states[CLIENT], states[SERVER]
-            if self._proposals or self.close_reason is not None or client is MIGHT_SWITCH_PROTOCOL:
-                flags = (
-                    SWITCH_PROPOSED if self._proposals else NO_SWITCH_PROPOSED,
-                    KEEP_ALIVE_OFF if self.close_reason is not None else None,
-                )
-                for flag, role, state, new_state in FLAG_TRANSITIONS:
-                    if flag in flags and states[role] is state:
-                        states[role] = new_state
+            if self.close_reason is not None or self._proposals or client is MIGHT_SWITCH_PROTOCOL:
+                self._apply_flags()
             joint = JOINT_TRANSITIONS.get((states[CLIENT], states[SERVER]))
             if joint is not None:
                 role, new_state = joint
                 states[role] = new_state
             if states[CLIENT] is client and states[SERVER] is server:
                 return
+
+    def _apply_flags(self) -> None:
+        flags = {SWITCH_PROPOSED if self._proposals else NO_SWITCH_PROPOSED}
+        if self.close_reason is not None:
+            flags.add(KEEP_ALIVE_OFF)
+        for flag, role, state, new_state in FLAG_TRANSITIONS:
+            if flag in flags and self.states[role] is state:
+                self.states[role] = new_state
 
 
 def state_diagram(role: Role) -> str:

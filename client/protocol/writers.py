@@ -7,10 +7,10 @@ RFC 9112 sections 3 to 7.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .errors import LocalProtocolError
-from .events import Data, InformationalResponse, Request, Response
+from .events import InformationalResponse, Request, Response
 from .framing import CHUNKED, UNTIL_CLOSE
 from .headers import BytesLike, Headers, encode_fields
 
@@ -96,19 +96,25 @@ class UntilCloseWriter:
 
 BodyWriter: TypeAlias = LengthWriter | ChunkedWriter | UntilCloseWriter
 
+#: What has no left to count down can serve every message.
+NO_BODY: Final = LengthWriter(0)
+CHUNKED_BODY: Final = ChunkedWriter()
+BODY_UNTIL_CLOSE: Final = UntilCloseWriter()
+
 
 def body_writer(length: int) -> BodyWriter:
     """Return the writer for a body of *length*, as `framing` gives it."""
+    if length == 0:
+        return NO_BODY
     if length == CHUNKED:
-        return ChunkedWriter()
+        return CHUNKED_BODY
     if length == UNTIL_CLOSE:
-        return UntilCloseWriter()
+        return BODY_UNTIL_CLOSE
     return LengthWriter(length)
 
 
 def _field_lines(headers: Headers) -> bytes:
     """Return the field lines, Host first, as RFC 9110 section 7.2 wants it."""
-    raw = headers.raw_items()
-    if b"host" in headers.control and raw[0][0].lower() != b"host":
-        raw.sort(key=lambda item: item[0].lower() != b"host")
-    return encode_fields(raw)
+    if b"host" in headers.control and headers.first_name() != b"host":
+        return encode_fields(sorted(headers.raw_items(), key=lambda item: item[0].lower() != b"host"))
+    return encode_fields(headers.raw_items()) if headers.lines is None else headers.lines
