@@ -214,12 +214,14 @@ class ResponseBody:
     def _receive(self, size: int) -> bytes:
         data = self._read(size)
         self.received += len(data)
-        if self._max_body is not None:
-            # Coded data may be a little longer than what it decodes to. Beyond that it is padding, or members
-            # that decode to nothing, and would go on for ever without passing the limit.
-            allowed = self._max_body + self._max_body // 8 + READ_SIZE if self._codings else self._max_body
-            if self.received > allowed:
-                raise self._too_large("max_body", self._max_body, f"{self.received} bytes were received")
+        # Coded data may be a little longer than what it decodes to. Beyond that it is padding, or members that
+        # decode to nothing, and would go on for ever without passing the limit.
+        if (
+            self._max_body is not None
+            and self._codings
+            and self.received > self._max_body + self._max_body // 8 + READ_SIZE
+        ):
+            raise self._too_large("max_body", self._max_body)
         if self._progress is not None and data:
             self._progress(self.received, self._total)
         return data
@@ -227,17 +229,17 @@ class ResponseBody:
     def _counted(self, piece: bytes) -> bytes:
         self._decoded += len(piece)
         if self._max_body is not None and self._decoded > self._max_body:
-            raise self._too_large("max_body", self._max_body, "it is longer than that")
+            raise self._too_large("max_body", self._max_body)
         if (
             self._max_ratio is not None
             and self._decoded > RATIO_FREE
             and self._decoded > self._max_ratio * self.received
         ):
-            facts = f"{self.received} bytes decoded to more than {self._decoded - 1}"
-            raise self._too_large("max_ratio", self._max_ratio, facts)
+            raise self._too_large("max_ratio", self._max_ratio)
         return piece
 
-    def _too_large(self, name: str, limit: float, facts: str) -> BodyTooLarge:
+    def _too_large(self, name: str, limit: float) -> BodyTooLarge:
+        facts = f"{self.received} bytes came, which decode to {self._decoded} or more"
         return BodyTooLarge(f"the body passes {name}={limit}: {facts}", limit=limit, received=self._decoded)
 
 
@@ -302,6 +304,10 @@ class RawReader(io.RawIOBase):
             super().close()
             self._close()
 
+    def _dealloc_warn(self, source: object) -> None:
+        """Called by a buffer around this when it is collected unclosed, before `close`; see `__del__`."""
+        self._close = _do_nothing
+
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")
@@ -334,5 +340,9 @@ class DecodedReader(io.RawIOBase):
                 self._response.close()
 
     def _dealloc_warn(self, source: object) -> None:
-        """Called by the buffer when it is collected unclosed, before `close`; that may lock, so it must not run."""
+        """Called by the buffer when it is collected unclosed, before `close`; that may lock."""
         self._response = None
+
+
+def _do_nothing() -> None:
+    pass

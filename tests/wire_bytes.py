@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Sequence
 
-from client.exceptions import ChunkedEncodingError, IncompleteBody, Timeout
+from client.exceptions import ChunkedEncodingError, StreamConsumedError, Timeout
 from client.request import PreparedRequest
 from client.response import Response
 from client.transport.wire import NO_CONNECTION
@@ -61,13 +61,13 @@ class WireBytes:
         return b"".join(parts)
 
     def _some(self, size: int) -> bytes:
+        if self.closed and not self.complete:
+            raise StreamConsumedError("the response was closed before its body was read")
         while not self._piece:
             piece = next(self._pieces, None)
             if piece is None:
                 if self._error is not None:
                     raise self._error
-                if self.closed and not self.complete:
-                    raise IncompleteBody("closed before its end")
                 self.complete = True
                 return b""
             self._piece = piece
