@@ -159,6 +159,8 @@ class PreparedRequest(_Hooked):
     #: The call's own cookies, and whether the Cookie field was made of a jar, not written by the caller.
     _cookies: Any = None
     _has_jar_cookies: bool = False
+    #: False for a request that leaves the origin of its session's ``base_url``.
+    _at_home: bool = True
     #: An auth object with an `auth_flow`, for whoever drives the exchange.
     _auth: Any = None
 

@@ -22,16 +22,11 @@ from client.transport.cancel import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RequestFuture", "WorkerPool", "default_workers"]
+__all__ = ["RequestFuture", "WorkerPool"]
 
 Result = TypeVar("Result")
 
 _current = threading.local()
-
-
-def default_workers() -> int:
-    """Return how many threads a session has unless told: four a CPU, at most 32."""
-    return min(32, 4 * (os.cpu_count() or 1))
 
 
 class RequestFuture(Future[Result], Generic[Result]):
@@ -74,6 +69,12 @@ class RequestFuture(Future[Result], Generic[Result]):
         """Wait for the call and return what it raised, None if it succeeded. Raises as `result` does."""
         self._refuse_own_worker()
         return super().exception(timeout)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the call is over, or for *seconds*; say whether it is over. Raises as `result` does not."""
+        self._refuse_own_worker()
+        with self._condition:
+            return self._condition.wait_for(self.done, seconds)
 
     def _refuse_own_worker(self) -> None:
         if not self.done():
@@ -159,6 +160,10 @@ class WorkerPool:
                 thread.start()
         crew.jobs.put((future, function))
         return future
+
+    def is_own_worker(self) -> bool:
+        """Say whether the calling thread is one of our workers."""
+        return getattr(_current, "mark", None) is self._crew.mark
 
     def refuse_own_worker(self) -> None:
         """Raise RuntimeError if called on one of our workers, where waiting for the others could deadlock."""

@@ -62,7 +62,32 @@ class CancelToken:
         with self._lock:
             self._target = None
 
+    def sleep(self, seconds: float) -> None:
+        """Wait for *seconds*, or until the call is cancelled.
+
+        Raises:
+            BaseException: The call was cancelled; `error` is raised.
+        """
+        alarm = _Alarm()
+        self.attach(alarm)
+        alarm.bell.acquire(timeout=seconds)
+        self.detach()
+        self.check()
+
     def check(self) -> None:
         """Raise `error` if the call was cancelled."""
         if self.error is not None:
             raise self.error
+
+
+class _Alarm:
+    """A sleep that can be ended: the sleeper waits for a lock that nobody holds but himself."""
+
+    __slots__ = ("bell",)
+
+    def __init__(self) -> None:
+        self.bell = allocate_lock()
+        self.bell.acquire()
+
+    def abort(self, error: BaseException) -> None:  # noqa: ARG002  # the sleeper finds it on the token
+        self.bell.release()

@@ -257,8 +257,8 @@ def _info(sock: socket.socket, address: Address, route: Route, steps: _Steps) ->
         connect=steps.seconds["connect"] + steps.seconds.get("proxy", 0.0),
         tls=steps.seconds.get("tls", 0.0),
     )
-    if route.tls is not None:
-        secured: Any = sock  # an SSLSocket or its like
+    secured: Any = sock
+    if hasattr(sock, "cipher"):  # to the origin, or for plain http to an https proxy
         info.tls_version = secured.version()
         info.cipher = secured.cipher()[0]
     return info

@@ -159,6 +159,7 @@ class TLSOverTLS(socket.socket):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._unsent = bytearray()
+        self._starved = False  # what has arrived is less than a record
         super().__init__(outer.family, outer.type, outer.proto, fileno=socket.dup(outer.fileno()))
         self._outer = outer
         super().settimeout(outer.gettimeout())
@@ -209,8 +210,9 @@ class TLSOverTLS(socket.socket):
             view = view[self.send(view) :]
 
     def pending(self) -> int:
-        """Return how many decrypted bytes can be read without the network."""
-        return self._tls.pending()
+        """Return more than 0 if something can be read that polling the descriptor would not show."""
+        arrived = 0 if self._starved else self._incoming.pending
+        return self._tls.pending() or arrived or self._outer.pending()
 
     def close(self) -> None:
         """Close both descriptors without a close_notify. Idempotent."""
@@ -252,6 +254,7 @@ class TLSOverTLS(socket.socket):
             try:
                 result = operation(*args)
             except ssl.SSLWantReadError:
+                self._starved = True
                 self._flush()
                 self._fill()
             except ssl.SSLError:
@@ -262,7 +265,9 @@ class TLSOverTLS(socket.socket):
                 return result
 
     def _fill(self) -> None:
-        if data := self._outer.recv(_READ_SIZE):
+        data = self._outer.recv(_READ_SIZE)
+        self._starved = False
+        if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()

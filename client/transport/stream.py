@@ -38,6 +38,9 @@ _LARGE_READ: Final = 262144
 #: A run of body bytes must be this long before reading past the engine pays.
 _PASSTHROUGH_MIN: Final = 32768
 
+#: Bytes that closing a response takes in, of those that have arrived, to keep its connection.
+_DRAIN_LIMIT: Final = 65536
+
 
 class Owner(Protocol):
     """Where a connection goes when its exchange is over; the pool."""
@@ -366,18 +369,27 @@ class ResponseStream:
     def close(self) -> None:
         """Let go: the connection goes back if the rest of the body is here already, else it is closed.
 
-        Takes no time: nothing is read from the socket. Idempotent.
+        Takes no time: only what has arrived is taken in, up to 64 KiB, and can still be read afterwards.
+        Idempotent.
         """
         if self._finished:
             return
-        if self._connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
-            self._buffered()
+        connection = self._connection
+        if connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
+            kept = [bytes(self._buffer), self._buffered()]
+            size = 0
+            while not self._finished and size <= _DRAIN_LIMIT and (data := connection.receive_ready()):
+                connection.engine.receive_data(data)
+                kept.append(self._buffered())
+                size += len(data)
+            self._buffer = b"".join(kept)
         if not self._finished:
+            self._buffer = b""
             self._finished = True
             self._failure = StreamConsumedError("the response was closed before its body was read")
             if self._call.cancel is not None:
                 self._call.cancel.detach()
-            self._owner.discard(self._connection)
+            self._owner.discard(connection)
 
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, in blocking mode, and the bytes that followed the head.

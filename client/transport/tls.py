@@ -49,7 +49,7 @@ class TLSSettings:
     common name (RFC 9525 section 2), refuse renegotiation, and report a close without close_notify.
     """
 
-    __slots__ = ("_context", "_lock", "cert", "fingerprint", "keylog", "server_name", "verify")
+    __slots__ = ("_context", "_hash", "_lock", "cert", "fingerprint", "keylog", "server_name", "verify")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class TLSSettings:
         self.keylog = keylog
         self._context: ssl.SSLContext | None = None
         self._lock = allocate_lock()
+        self._hash = hash(self._key())
         if self.cert and not isinstance(self.verify, (bool, str)):
             raise InvalidRequest("cert= with an SSLContext as verify=: load the certificate into the context")
 
@@ -107,8 +108,8 @@ class TLSSettings:
         return isinstance(other, TLSSettings) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        """Hash all settings."""
-        return hash(self._key())
+        """Hash all settings; computed once, the pool asks at each call."""
+        return self._hash
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the settings; the context is made anew. A given `ssl.SSLContext` can't be pickled."""

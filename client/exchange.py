@@ -1,0 +1,445 @@
+"""The loop of one call: send, look at the answer, and perhaps send again.
+
+`run` is what a verb executes on the calling thread and what a worker executes for `Session.submit`; there is
+no other way to the network.  It calls its siblings in a row and never wraps them in each other: auth, cookies,
+the choice of a proxy, the transport with its resends and retries, cookies again, hooks, redirects.  Each of them
+is a policy that decides; only this room acts on what they say.
+"""
+
+from __future__ import annotations
+
+from os import urandom
+from time import monotonic, sleep, time
+from typing import TYPE_CHECKING, Any, Final
+
+from client.exceptions import RequestException, TooManyRedirects, UnrewindableBodyError
+from client.headers import CaseInsensitiveDict
+from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
+from client.response import Response
+from client.retries import Attempt, declared_idempotent, may_resend, why_not_resent
+from client.timeouts import Deadline
+from client.transport.wire import Call, WireRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from client.proxies import ProxyMap
+    from client.request import PreparedRequest
+    from client.retries import Retry
+    from client.session import Session
+    from client.timeouts import Timeouts
+    from client.transport.cancel import CancelToken
+    from client.transport.tls import TLSSettings
+    from client.transport.wire import Body
+
+__all__ = ["CallOptions", "add_cookies", "run"]
+
+#: The answer of a peer that does not do ``Expect: 100-continue`` (RFC 9110 section 15.5.18).
+_EXPECTATION_FAILED: Final = 417
+
+
+class CallOptions:
+    """How one call is to be carried out: the session's settings with the call's own on top. Never changed.
+
+    Attributes:
+        retries: None for none.
+        netrc: Gives a request the credentials that netrc has for its origin; None if the caller gave credentials
+            of his own, or reads no netrc.
+        expect: Ask for ``100 Continue`` before the body: always, never, or from so many bytes on.
+    """
+
+    __slots__ = (
+        "allow_redirects",
+        "expect",
+        "idempotent",
+        "max_body",
+        "max_ratio",
+        "max_redirects",
+        "netrc",
+        "progress",
+        "proxies",
+        "retries",
+        "stream",
+        "timeouts",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts,
+        tls: TLSSettings,
+        retries: Retry | None = None,
+        netrc: Callable[[PreparedRequest], None] | None = None,
+        proxies: ProxyMap | None = None,
+        allow_redirects: bool = True,
+        max_redirects: int = 30,
+        stream: bool = False,
+        idempotent: bool | None = None,
+        expect: bool | int = False,
+        progress: Callable[[int, int | None], None] | None = None,
+        max_body: int | None = None,
+        max_ratio: float | None = None,
+    ) -> None:
+        """Hold the settings; `Session` documents each."""
+        self.timeouts = timeouts
+        self.tls = tls
+        self.retries = retries
+        self.netrc = netrc
+        self.proxies = proxies
+        self.allow_redirects = allow_redirects
+        self.max_redirects = max_redirects
+        self.stream = stream
+        self.idempotent = idempotent
+        self.expect = expect
+        self.progress = progress
+        self.max_body = max_body
+        self.max_ratio = max_ratio
+
+
+def run(
+    session: Session, request: PreparedRequest, options: CallOptions, cancel: CancelToken | None = None
+) -> Response:
+    """Carry out one call and return its final response, with ``history``.
+
+    Args:
+        session: Its cookies, transports and hooks are used; nothing of the call stays on it but cookies.
+        request: What to send first; its ``method`` and ``url`` are set.
+        options: The settings.
+        cancel: The stop switch, None on the calling thread.
+
+    Raises:
+        RequestException: Any of the tree; ``request`` is the hop that failed.
+        Exception: Whatever a hook, an auth flow or a body's iterator raises.
+    """
+    deadline = Deadline(options.timeouts)
+    call = Call(
+        deadline,
+        options.tls,
+        cancel=cancel,
+        on_informational=session.on_informational,
+        trace=session.trace,
+    )
+    history: list[Response] = []
+    hops = 0
+    at_home = request._at_home  # False for good once the chain has left its origin
+    while True:
+        response = _answer(session, request, options, call, history, at_home)
+        redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
+        if redirect is None:
+            break
+        following = _following(session, request, redirect, options)
+        if not options.allow_redirects:
+            response._next = following
+            break
+        response._history = history.copy()
+        history.append(response)
+        _let_go(response)
+        hops += 1
+        if hops > options.max_redirects:
+            message = f"Exceeded {options.max_redirects} redirects."
+            raise TooManyRedirects(message, response=response, request=request)
+        if redirect.keep_body and not _is_replayable(following.wire_body()):
+            message = "the redirect needs the body once more, and it was used up by the first request"
+            raise UnrewindableBodyError(message, response=response, request=following)
+        at_home = at_home and redirect.same_origin
+        request = following
+    if history:
+        response._history = history
+    if not options.stream and response._content is False:
+        response.content  # noqa: B018  # reads the body
+    return response
+
+
+# -- one answer: auth around one hop ----------------------------------------------------------------------------
+
+
+def _answer(
+    session: Session,
+    request: PreparedRequest,
+    options: CallOptions,
+    call: Call,
+    history: list[Response],
+    at_home: bool,
+) -> Response:
+    """Send *request*, and what its auth flow makes of the answers; what the flow saw goes to *history*."""
+    if request._auth is None:
+        return _hop(session, request, options, call, at_home)
+    flow = request._auth.auth_flow(request)
+    try:
+        request = next(flow)
+        while True:
+            response = _hop(session, request, options, call, at_home)
+            try:
+                request = flow.send(response)
+            except StopIteration:
+                return response
+            response._history = history.copy()
+            history.append(response)
+            _let_go(response)
+    finally:
+        flow.close()
+
+
+# -- one hop: cookies, proxy, transport, cookies, hooks ------------------------------------------------------------
+
+
+def _hop(
+    session: Session, request: PreparedRequest, options: CallOptions, call: Call, at_home: bool
+) -> Response:
+    """Send *request*, more than once if need be, and return the response of this very URL."""
+    url = request._url
+    assert url is not None
+    if session.cookies or request._cookies is not None:
+        add_cookies(session, request, at_home)
+    call.proxy = None if options.proxies is None else options.proxies.choose(url)
+    adapter = session._adapter_for(url)
+    if adapter is None:
+        wire_request = WireRequest(
+            request.method,  # type: ignore[arg-type]  # set, see `run`
+            url,
+            request.wire_fields(),
+            request.wire_body(),
+            request.wire_trailers(),
+        )
+        response = _exchange(session, request, wire_request, options, call)
+    else:
+        response = adapter.send(request, **_send_arguments(options))
+    set_cookies = [value for name, value in response._raw_fields() if len(name) == 10 and name.lower() == b"set-cookie"]
+    if set_cookies:
+        session.cookies.store(url, set_cookies, time())
+    for hook in request.hooks["response"]:
+        replacement = hook(response, **_send_arguments(options))
+        if replacement is not None:
+            response = replacement
+    return response
+
+
+def _exchange(
+    session: Session, request: PreparedRequest, wire_request: WireRequest, options: CallOptions, call: Call
+) -> Response:
+    """Do the transaction, with the resend that is always safe and the retries that the caller asked for."""
+    transport = session._transport
+    body = wire_request.body
+    progress = options.progress
+    if body is not None:
+        if options.expect or request._field("Expect") is not None:
+            _expect_continue(wire_request, options, call)
+        if progress is not None:
+            _report_upload(progress, body, call)
+            progress = None  # one callback tells of one direction: of the body that the caller sends
+    retry = options.retries
+    attempts: list[Attempt] = []
+    call.fresh = False
+    while True:
+        started = monotonic()
+        try:
+            response = Response._from_wire(
+                transport.round_trip(wire_request, call),
+                request,
+                started=started,
+                max_body=options.max_body,
+                max_ratio=options.max_ratio,
+                progress=progress,
+            )
+            if not options.stream and response.status_code not in REDIRECT_STATUSES:
+                response.content  # noqa: B018  # a body that breaks off is a reason to try again
+        except RequestException as error:
+            if error.request is None:
+                error.request = request
+            retry = _after_error(session, error, wire_request, options, call, retry, attempts)
+            continue
+        if call.expect and response.status_code == _EXPECTATION_FAILED:
+            _let_go(response)
+            wire_request.headers = [field for field in wire_request.headers if field[0].lower() != b"expect"]
+            call.expect = False
+            continue
+        if retry is not None:
+            again = _after_status(session, response, wire_request, options, call, retry, attempts)
+            if again is not None:
+                retry = again
+                continue
+        if attempts:
+            response.attempts = tuple(attempts)
+        return response
+
+
+def _after_error(
+    session: Session,
+    error: RequestException,
+    request: WireRequest,
+    options: CallOptions,
+    call: Call,
+    retry: Retry | None,
+    attempts: list[Attempt],
+) -> Retry | None:
+    """Get ready for another attempt after *error*, or raise it; return the retries that are left."""
+    attempt = Attempt(request.method, request.url.redacted, error=error)
+    idempotent = declared_idempotent(request.headers, options.idempotent)
+    replayable = _is_replayable(request.body)
+    if not call.fresh and may_resend(error, request.method, idempotent=idempotent, replayable=replayable):
+        attempts.append(attempt)
+        call.fresh = True  # once, and not on another connection that has been idle as long
+        return retry
+    if retry is not None:
+        again = retry.next(
+            attempt,
+            idempotent=idempotent,
+            replayable=replayable,
+            now=time(),
+            random=_random,
+            remaining=_remaining(call.deadline),
+        )
+        if again is not None:
+            attempts.append(attempt)
+            _wait_for_retry(session, attempt, call)
+            return again[0]
+    error.attempts = tuple(attempts)
+    final = why_not_resent(error)
+    if final is error:
+        raise error
+    raise final from error
+
+
+def _after_status(
+    session: Session,
+    response: Response,
+    request: WireRequest,
+    options: CallOptions,
+    call: Call,
+    retry: Retry,
+    attempts: list[Attempt],
+) -> Retry | None:
+    """Get ready for another attempt after *response*; return the retries that are left, None to keep it."""
+    if response.status_code not in retry.status_forcelist:
+        return None
+    attempt = Attempt(request.method, request.url.redacted, status=response.status_code)
+    again = retry.next(
+        attempt,
+        idempotent=declared_idempotent(request.headers, options.idempotent),
+        replayable=_is_replayable(request.body),
+        now=time(),
+        random=_random,
+        retry_after=response.headers.get("retry-after"),
+        remaining=_remaining(call.deadline),
+    )
+    if again is None:
+        return None
+    _let_go(response)
+    attempts.append(attempt)
+    _wait_for_retry(session, attempt, call)
+    return again[0]
+
+
+def _wait_for_retry(session: Session, attempt: Attempt, call: Call) -> None:
+    """Tell the hook, and wait as long as the policy says."""
+    call.fresh = False
+    if session.on_retry is not None:
+        session.on_retry(attempt)
+    if call.cancel is None:
+        sleep(attempt.delay)
+    else:
+        call.cancel.sleep(attempt.delay)
+
+
+def _remaining(deadline: Deadline) -> float | None:
+    return None if deadline.expires_at is None else max(0.0, deadline.expires_at - monotonic())
+
+
+def _random() -> float:
+    """Return a number of [0, 1). From the system: importing `random` costs more than all retries."""
+    return int.from_bytes(urandom(7)) / (1 << 56)
+
+
+def _is_replayable(body: bytes | Body | None) -> bool:
+    return body is None or isinstance(body, bytes) or body.replayable
+
+
+def _let_go(response: Response) -> None:
+    """Take in the rest of a response that is not the final one if it is here already; close it otherwise.
+
+    Its body is not decoded (a bomb in a redirect would go off here), and not waited for.
+    """
+    if response._wire is not None:
+        response._wire.close()
+    else:
+        response.close()
+
+
+def _expect_continue(request: WireRequest, options: CallOptions, call: Call) -> None:
+    """Decide whether this body waits for ``100 Continue`` (RFC 9110 section 10.1.1)."""
+    body, wanted = request.body, options.expect
+    length = None if body is None else len(body) if isinstance(body, bytes) else body.length
+    call.expect = True
+    if any(name.lower() == b"expect" for name, _ in request.headers):
+        return  # the caller wrote it himself
+    if wanted is True or length is None or length >= wanted:
+        request.headers = [*request.headers, (b"Expect", b"100-continue")]
+    else:
+        call.expect = False
+
+
+def _report_upload(progress: Callable[[int, int | None], object], body: bytes | Body, call: Call) -> None:
+    """Have the transport call *progress* with (bytes sent, bytes in all or None)."""
+    total = len(body) if isinstance(body, bytes) else body.length
+    call.on_sent = lambda sent: progress(sent, total) and None
+
+
+# -- between hops ---------------------------------------------------------------------------------------------
+
+
+def add_cookies(session: Session, request: PreparedRequest, at_home: bool) -> None:
+    """Give *request* the Cookie field for its URL, unless the caller wrote one."""
+    if request._field("Cookie") is not None:
+        return
+    assert request._url is not None
+    value = session.cookies.header_for(request._url, time(), extra=request._cookies, unbound=at_home)
+    if value is not None:
+        request._add_field(b"Cookie", value)
+        request._has_jar_cookies = True
+
+
+def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | None:
+    """Return where *response* leads, None if it is no redirect; RedirectError gets the response attached."""
+    assert request._url is not None
+    locations = [value for name, value in response._raw_fields() if name.lower() == b"location"]
+    try:
+        return follow(response.status_code, request.method or "GET", request._url, locations)
+    except RequestException as error:
+        error.request, error.response = request, response
+        _let_go(response)
+        raise
+
+
+def _following(
+    session: Session, request: PreparedRequest, redirect: Redirect, options: CallOptions
+) -> PreparedRequest:
+    """Return the request of the next hop: what survives of the fields, and the body if it goes along."""
+    assert request._url is not None
+    fields = surviving_fields(request.headers, request._url, redirect, session.redirect_headers)
+    following = request.copy()
+    following.method = redirect.method
+    following._url = redirect.url
+    following.headers = CaseInsensitiveDict(fields)
+    if request._has_jar_cookies:
+        following.headers.pop("Cookie", None)  # written anew for the new URL
+        following._has_jar_cookies = False
+    if not redirect.keep_body:
+        following.body = following.trailers = None
+    if not redirect.same_origin:
+        following._auth = following._cookies = None
+        if options.netrc is not None:
+            options.netrc(following)
+    return following
+
+
+def _send_arguments(options: CallOptions) -> dict[str, Any]:
+    """Return what requests passes to adapters and hooks beside the request or response."""
+    timeouts = options.timeouts
+    return {
+        "stream": options.stream,
+        "timeout": (timeouts.connect, timeouts.read),
+        "verify": options.tls.verify,
+        "cert": options.tls.cert,
+        "proxies": {} if options.proxies is None else options.proxies.as_dict(),
+    }

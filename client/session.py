@@ -1,0 +1,638 @@
+"""`Session`: defaults, a cookie jar, connections and workers, behind requests' verbs.
+
+A session merges what it was given with what a call gives (call before session before environment before default)
+and hands the result to `client.exchange.run`, on the calling thread for a verb, on a worker for `submit`.  It may be
+shared by any number of threads; nothing of a call is stored on it but cookies.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from client.base_url import resolve_on_base
+from client.cookies import RequestsCookieJar, cookiejar_from_dict
+from client.decoders import ACCEPT_ENCODING
+from client.environment import Environment
+from client.exceptions import InvalidRequest, InvalidSchema, SessionClosed
+from client.exchange import CallOptions, add_cookies, run
+from client.headers import CaseInsensitiveDict, encode_fields
+from client.request import PreparedRequest, Request
+from client.retries import Retry
+from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
+from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, NotGiven, Timeouts, timeout_error
+from client.transport.dialer import NetworkOptions
+from client.transport.pool import DEFAULT_LIMITS, ConnectionPool, PoolLimits
+from client.transport.tls import TLSSettings
+from client.redirects import same_origin
+from client.url import URL, parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Literal, Self, Unpack
+
+    from client.adapters import BaseAdapter
+    from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
+    from client.parallel import Job
+    from client.response import Response
+    from client.retries import Attempt
+    from client.timeouts import TimeoutTypes
+    from client.transport.cancel import CancelToken
+    from client.transport.resolver import Resolver
+    from client.transport.tls import CertTypes, VerifyTypes
+    from client.transport.wire import Transport
+    from client.workers import RequestFuture, WorkerPool
+
+__all__ = ["Session", "default_headers", "session"]
+
+#: Methods whose request has no body unless one is given, so that a call without arguments needs no preparation.
+_BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+#: What every session sends, and the only fields that go to a foreign origin from a session with a ``base_url``.
+_DEFAULT_HEADERS: Final = {"User-Agent": "threadwire/0.1.0", "Accept-Encoding": ACCEPT_ENCODING, "Accept": "*/*"}
+
+
+#: Schemes that need no mounted adapter.
+_OWN_SCHEMES: Final = frozenset({"http", "https", "http+unix"})
+
+#: Different TLS settings that are remembered with their contexts; calls rarely bring more than two.
+_MAX_TLS_SETTINGS: Final = 16
+
+#: Attributes behind a property.
+_STORED_AS: Final = {"cookies": "_cookies", "verify": "_verify"}
+
+
+class Session:
+    """A place for everything that calls have in common.
+
+    Args:
+        base_url: Relative URLs of calls are appended to its path. An absolute URL of another origin is sent
+            without this session's auth, params, cookies and headers of its own.
+        headers: Fields for every call, added to User-Agent, Accept-Encoding and Accept; None removes one.
+        params: Added to every URL's query.
+        auth: For every call that brings none: (user, password), an object of `client.auth`, or a callable.
+        cookies: To start with: a mapping of names to values, or an iterable of cookies.
+        timeout: Seconds for connect, read and write; (connect, read); None for no limit; or `client.Timeouts`.
+            What it leaves out: connect 10, read 60, write 60, pool 60, total none.
+        retries: Further attempts: a number, or `client.Retry`. Default none.
+        verify: True: certifi's roots. A path: these roots only. ``"system"``, an `ssl.SSLContext`, or False.
+        cert: Client certificate: a path, (certificate, key) or (certificate, key, password).
+        proxies: Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL.
+        trust_env: Read proxies, CA bundle and netrc from the environment, once, at the first call.
+        max_redirects: Hops that are followed; one more raises `TooManyRedirects`.
+        redirect_headers: Names of further header fields that go along to another origin.
+        limits: `client.PoolLimits`: how many connections there may be, and how long an idle one is kept.
+        workers: Threads for `submit`, `map` and `as_completed`. Default: four a CPU, at most 32.
+        offload: Run every verb on a worker as well and wait for it, so that the total timeout holds whatever blocks.
+        transport: Carries requests out in place of the network, such as `client.testing.MockTransport`.
+        resolver: Called with (host, port), returns IP addresses, in place of the system's look-up.
+        address_filter: Called with each IP address about to be connected to; a false answer forbids it.
+        local_address: IP address to connect from.
+        socket_options: (level, name, value) for `setsockopt` on each TCP socket.
+        uds: Path of a Unix domain socket that every connection goes to.
+        trace: Called with (event, facts) as calls go on.
+        max_body: Most bytes of a decoded response body. Default none.
+        max_ratio: Most decoded bytes for each one on the wire. Default none.
+        on_retry: Called with each `client.retries.Attempt` that another one follows.
+        on_informational: Called with (status, fields) of each 1xx answer.
+
+    Attributes:
+        headers, params, auth, cookies, timeout, retries, verify, cert, proxies, trust_env, max_redirects: As above;
+            may be changed at any time, for the calls that begin later.
+        hooks: ``{"response": [function, ...]}``, called with each response.
+        stream: Default of ``stream=``; False.
+        adapters: Mounted adapters, see `mount`.
+
+    Raises:
+        InvalidRequest: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        headers: Mapping[str, str | bytes | None] | None = None,
+        params: Any = None,
+        auth: Any = None,
+        cookies: Any = None,
+        timeout: TimeoutTypes = NOT_GIVEN,
+        retries: int | Retry | None = None,
+        verify: VerifyTypes | NotGiven = NOT_GIVEN,
+        cert: CertTypes = None,
+        proxies: Mapping[str, str | None] | None = None,
+        trust_env: bool = True,
+        max_redirects: int = 30,
+        redirect_headers: Iterable[str] = (),
+        limits: PoolLimits | None = None,
+        workers: int | None = None,
+        offload: bool = False,
+        transport: Transport | None = None,
+        resolver: Resolver | None = None,
+        address_filter: Callable[[str], bool] | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[tuple[int, int, int | bytes]] | None = None,
+        uds: str | None = None,
+        trace: Callable[[str, dict[str, Any]], None] | None = None,
+        max_body: int | None = None,
+        max_ratio: float | None = None,
+        on_retry: Callable[[Attempt], object] | None = None,
+        on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = None,
+    ) -> None:
+        """Hold the settings; no connection, thread or file is opened before the first call."""
+        self.base_url = None if base_url is None else parse_url(base_url)
+        self.headers = merge_headers(default_headers(), headers)
+        self.params = {} if params is None else params
+        self.auth = auth
+        self.cookies = cookies
+        self.timeout = timeout
+        self.retries = retries
+        self.verify = verify
+        self.cert = cert
+        self.proxies = {} if proxies is None else dict(proxies)
+        self.trust_env = trust_env
+        self.max_redirects = max_redirects
+        self.redirect_headers = tuple(redirect_headers)
+        self.offload = offload
+        self.trace = trace
+        self.max_body = max_body
+        self.max_ratio = max_ratio
+        self.on_retry = on_retry
+        self.on_informational = on_informational
+        self.hooks: dict[str, list[Callable[..., Any]]] = {"response": []}
+        self.stream = False
+        self.adapters: OrderedDict[str, BaseAdapter] = OrderedDict()
+        self._workers = min(32, 4 * (os.cpu_count() or 1)) if workers is None else workers
+        self._worker_pool: WorkerPool | None = None
+        self._lock = allocate_lock()
+        self._environment: Environment | None = None
+        self._transport = transport or ConnectionPool(
+            _limits_for(limits, self._workers),
+            NetworkOptions(
+                resolver=resolver,
+                address_filter=address_filter,
+                local_address=local_address,
+                socket_options=socket_options,
+            ),
+            uds,
+        )
+        self._fields: tuple[Any, int, list[tuple[bytes, bytes]]] | None = None
+        self._tls: dict[TLSSettings, TLSSettings] = {}
+        self._proxies_seen: dict[str, str | None] = {}
+        self._options: CallOptions | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; what was worked out from the settings is worked out anew at the next call."""
+        if name == "cookies" and not isinstance(value, RequestsCookieJar):
+            value = cookiejar_from_dict(value)
+        self.__dict__[_STORED_AS.get(name, name)] = value
+        self.__dict__["_options"] = None
+
+    @property
+    def cookies(self) -> RequestsCookieJar:
+        """The jar. Assign a mapping or an iterable of cookies to start another one."""
+        return self.__dict__["_cookies"]  # type: ignore[no-any-return]
+
+    @property
+    def verify(self) -> VerifyTypes:
+        """Whom to trust; True unless set."""
+        verify = self.__dict__["_verify"]
+        return True if verify is NOT_GIVEN else verify  # type: ignore[no-any-return]
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        url: str | bytes | URL,
+        params: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str | bytes | None] | None = None,
+        cookies: Any = None,
+        files: Any = None,
+        auth: Any = None,
+        timeout: TimeoutTypes = NOT_GIVEN,
+        allow_redirects: bool = True,
+        proxies: Mapping[str, str | None] | None = None,
+        hooks: Mapping[str, Any] | None = None,
+        stream: bool | None = None,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes = None,
+        json: Any = None,
+        *,
+        trailers: Any = None,
+        retries: int | Retry | NotGiven | None = NOT_GIVEN,
+        idempotent: bool | None = None,
+        expect: bool | int = False,
+        progress: Callable[[int, int | None], object] | None = None,
+        max_body: int | NotGiven | None = NOT_GIVEN,
+        max_ratio: float | NotGiven | None = NOT_GIVEN,
+        _cancel: CancelToken | None = None,
+    ) -> Response:
+        """Send a request and return its response.
+
+        Args:
+            method: A token such as ``"GET"``; sent in upper case.
+            url: Absolute, or relative to ``base_url``.
+
+        The other arguments are described in `client.arguments`, each with its default; the order is requests'.
+
+        Raises:
+            InvalidRequest: An argument is wrong; nothing was sent.
+            ConnectionError: No connection came about, or the exchange broke on the wire.
+            Timeout: A limit passed; ``phase`` and ``seconds`` say which.
+            TooManyRedirects, RedirectError, RetryError: The call went on, and to no good end.
+            ChunkedEncodingError, ContentDecodingError, BodyTooLarge: The body is broken, cut short or too large.
+        """
+        request = self._prepare(method, url, params, data, headers, cookies, files, auth, hooks, json, trailers)
+        options = self._options_for(
+            timeout, allow_redirects, stream, proxies, verify, cert, retries, idempotent, expect, progress, max_body,
+            max_ratio, auth is not None,
+        )  # fmt: skip
+        if self.offload and _cancel is None:
+            return self._offload(request, options)
+        return run(self, request, options, _cancel)
+
+    def get(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
+        """Send a GET request; see `request`."""
+        return self.request("GET", url, **arguments)
+
+    def options(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
+        """Send an OPTIONS request; see `request`."""
+        return self.request("OPTIONS", url, **arguments)
+
+    def head(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
+        """Send a HEAD request; see `request`. Redirects are not followed unless ``allow_redirects=True``."""
+        arguments.setdefault("allow_redirects", False)
+        return self.request("HEAD", url, **arguments)
+
+    def post(
+        self, url: str | bytes | URL, data: Any = None, json: Any = None, **arguments: Unpack[PostArguments]
+    ) -> Response:
+        """Send a POST request; see `request`."""
+        return self.request("POST", url, data=data, json=json, **arguments)
+
+    def put(self, url: str | bytes | URL, data: Any = None, **arguments: Unpack[PutArguments]) -> Response:
+        """Send a PUT request; see `request`."""
+        return self.request("PUT", url, data=data, **arguments)
+
+    def patch(self, url: str | bytes | URL, data: Any = None, **arguments: Unpack[PutArguments]) -> Response:
+        """Send a PATCH request; see `request`."""
+        return self.request("PATCH", url, data=data, **arguments)
+
+    def delete(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
+        """Send a DELETE request; see `request`."""
+        return self.request("DELETE", url, **arguments)
+
+    # -- prepared requests --------------------------------------------------------------------------------------
+
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        """Merge *request* with this session's headers, params, auth, cookies and hooks, and check it.
+
+        The result may be edited, and is sent by `send`.
+
+        Raises:
+            InvalidRequest: A part is wrong.
+        """
+        prepared = self._prepare(
+            request.method or "",
+            request.url,
+            request.params or None,
+            request.data or None,
+            request.headers or None,
+            request.cookies,
+            request.files or None,
+            request.auth,
+            request.hooks,
+            request.json,
+            request.trailers,
+        )
+        add_cookies(self, prepared, prepared._at_home)
+        return prepared
+
+    def send(self, request: PreparedRequest, **arguments: Unpack[SendArguments]) -> Response:
+        """Send a prepared request as it is: nothing of this session is added but cookies received meanwhile.
+
+        Args:
+            request: From `prepare_request` or `Request.prepare`.
+            arguments: How; see `client.arguments.SendArguments`.
+
+        Raises:
+            ValueError: *request* is not prepared.
+            RequestException: As `request`.
+        """
+        if not isinstance(request, PreparedRequest):
+            raise InvalidRequest("You can only send PreparedRequests; see Session.prepare_request")
+        has_auth = request._auth is not None or request._field("Authorization") is not None
+        options = self._options_for(**arguments, has_auth=has_auth)
+        return self._offload(request, options) if self.offload else run(self, request, options)
+
+    def merge_environment_settings(
+        self,
+        url: str | bytes | URL,
+        proxies: Mapping[str, str | None] | None = None,
+        stream: bool | None = None,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes = None,
+    ) -> dict[str, Any]:
+        """Return the settings that a call of `request` with these arguments would use.
+
+        Returns:
+            The arguments of `send` under their names: ``proxies``, ``stream``, ``verify``, ``cert``.
+        """
+        parse_url(url)
+        options = self._options_for(proxies=proxies, stream=stream, verify=verify, cert=cert)
+        return {
+            "proxies": {} if options.proxies is None else options.proxies.as_dict(),
+            "stream": options.stream,
+            "verify": options.tls.verify,
+            "cert": options.tls.cert,
+        }
+
+    # -- on workers -----------------------------------------------------------------------------------------------
+
+    def submit(
+        self, method: str, url: str | bytes | URL, **arguments: Unpack[RequestArguments]
+    ) -> RequestFuture[Response]:
+        """Send a request on a worker; return its future at once.
+
+        Args:
+            method, url, arguments: As `request`. What they raise is raised by the future's ``result()``.
+
+        Returns:
+            A `concurrent.futures.Future`, whose ``cancel()`` also stops a call that is under way.
+        """
+        return self._pool().submit(lambda token: self.request(method, url, **arguments, _cancel=token))
+
+    def map(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise", "return"] = "raise",
+        **arguments: Unpack[RequestArguments],
+    ) -> Iterator[Response | Exception]:
+        """Send many requests on the workers; yield the responses in the order of *jobs*.
+
+        Args:
+            jobs: URLs, (method, url) pairs, `Request` objects, or dicts of `request`'s arguments; any iterable,
+                also an endless one: it is read at most two jobs a worker ahead.
+            on_error: ``"raise"``: the first failed job ends it with its error, in its place. ``"return"``: the
+                error itself stands in the job's place, its ``request`` attached.
+            arguments: For every job, under its own.
+
+        Raises:
+            InvalidRequest: ``stream=True``: a response that waits unread would hold a connection that the others
+                need.
+            RuntimeError: Consumed on one of this session's own workers.
+            RequestException: What a job raised.
+        """
+        from client.parallel import in_order
+
+        return in_order(self, self._pool(), jobs, on_error, arguments)
+
+    def as_completed(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise", "return"] = "raise",
+        **arguments: Unpack[RequestArguments],
+    ) -> Iterator[Response | Exception]:
+        """Send many requests on the workers; yield the responses as they come. Otherwise as `map`."""
+        from client.parallel import as_completed
+
+        return as_completed(self, self._pool(), jobs, on_error, arguments)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop submitted work and close the idle connections.
+
+        A response that was handed out keeps its connection until it is read or closed, and the session may be
+        used again; both as in requests.
+        """
+        with self._lock:
+            workers, self.__dict__["_worker_pool"] = self._worker_pool, None
+        if workers is not None:
+            workers.close()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Stop everything at once: every call under way, on any thread, raises `SessionClosed`."""
+        abort = getattr(self._transport, "abort", None)
+        if abort is not None:
+            abort(SessionClosed("the session was aborted while the call was under way"))
+        self.close()
+
+    def __enter__(self) -> Self:
+        """Return the session; leaving the block closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the session."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the connections' state."""
+        return f"<Session {self._transport!r}>"
+
+    # -- from arguments to a request and its options -------------------------------------------------------------
+
+    def _prepare(
+        self,
+        method: str,
+        url: str | bytes | URL,
+        params: Any,
+        data: Any,
+        headers: Any,
+        cookies: Any,
+        files: Any,
+        auth: Any,
+        hooks: Any,
+        json: Any,
+        trailers: Any,
+    ) -> PreparedRequest:
+        """Merge a call's arguments with the session's defaults into a request that is ready to be sent."""
+        target = parse_url(url) if self.base_url is None else resolve_on_base(self.base_url, url)
+        netrc = self._surroundings().netrc
+        if (
+            data is None
+            and json is None
+            and headers is None
+            and params is None
+            and files is None
+            and auth is None
+            and cookies is None
+            and hooks is None
+            and trailers is None
+            and self.auth is None
+            and self.base_url is None
+            and not self.params
+            and not self.hooks["response"]
+            and netrc is None
+            and method in _BARE_METHODS
+            and target.username is None
+            and target.password is None
+        ):
+            return PreparedRequest.quick(method, target, self._default_fields())
+        home = self.base_url is None or same_origin(self.base_url, target)
+        has_userinfo = target.username is not None or target.password is not None
+        prepared = PreparedRequest()
+        prepared.prepare(
+            method=method,
+            url=target,
+            headers=merge_headers(self.headers if home else default_headers(), headers),
+            params=merge_params(self.params if home else None, params),
+            files=files,
+            data=data,
+            json=json,
+            auth=auth if auth is not None or has_userinfo or not home else self.auth,
+            hooks=merge_hooks(self.hooks, hooks),
+            trailers=trailers,
+        )
+        prepared._cookies = None if cookies is None else cookiejar_from_dict(cookies)
+        prepared._at_home = home
+        if netrc is not None and prepared._auth is None:
+            netrc.authorize(prepared, target)
+        return prepared
+
+    def _default_fields(self) -> list[tuple[bytes, bytes]]:
+        """Return the session's headers, checked and encoded; the same list until someone changes them."""
+        headers = self.headers
+        cached = self._fields
+        if cached is not None and cached[0] is headers and cached[1] == headers.version:
+            return cached[2]
+        fields = encode_fields((name, value) for name, value in headers.items() if value is not None)
+        self.__dict__["_fields"] = (headers, headers.version, fields)
+        return fields
+
+    def _surroundings(self) -> Environment:
+        """Return what the environment says, read at the first call."""
+        if self._environment is None:
+            self.__dict__["_environment"] = Environment(os.environ if self.trust_env else {})
+        return self._environment  # type: ignore[return-value]  # set above
+
+    def _options_for(
+        self,
+        timeout: TimeoutTypes = NOT_GIVEN,
+        allow_redirects: bool = True,
+        stream: bool | None = None,
+        proxies: Mapping[str, str | None] | None = None,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes = None,
+        retries: int | Retry | NotGiven | None = NOT_GIVEN,
+        idempotent: bool | None = None,
+        expect: bool | int = False,
+        progress: Callable[[int, int | None], object] | None = None,
+        max_body: int | NotGiven | None = NOT_GIVEN,
+        max_ratio: float | NotGiven | None = NOT_GIVEN,
+        has_auth: bool = False,
+    ) -> CallOptions:
+        """Merge a call's settings with the session's; those of a call that brings none are kept."""
+        is_plain = (
+            timeout is NOT_GIVEN
+            and allow_redirects is True
+            and (stream is None or stream is False)
+            and proxies is None
+            and verify is None
+            and cert is None
+            and retries is NOT_GIVEN
+            and idempotent is None
+            and expect is False
+            and progress is None
+            and max_body is NOT_GIVEN
+            and max_ratio is NOT_GIVEN
+            and not has_auth
+        )
+        if is_plain and self._options is not None and self.proxies == self._proxies_seen and not self.stream:
+            return self._options
+        surroundings = self._surroundings()
+        retries = self.retries if isinstance(retries, NotGiven) else retries
+        options = CallOptions(
+            timeouts=Timeouts.of(timeout).or_else(Timeouts.of(self.timeout)).or_else(DEFAULT_TIMEOUTS),
+            tls=self._tls_settings(verify, cert),
+            proxies=merge_proxies(proxies, self.proxies, surroundings.proxies),
+            retries=Retry.of(retries) if retries else None,
+            netrc=None if surroundings.netrc is None or has_auth or self.auth else surroundings.netrc.authorize,
+            allow_redirects=allow_redirects,
+            max_redirects=self.max_redirects,
+            stream=self.stream if stream is None else stream,
+            idempotent=idempotent,
+            expect=expect,
+            progress=progress,
+            max_body=self.max_body if isinstance(max_body, NotGiven) else max_body,
+            max_ratio=self.max_ratio if isinstance(max_ratio, NotGiven) else max_ratio,
+        )
+        if is_plain and not self.stream:
+            self.__dict__["_options"] = options
+            self.__dict__["_proxies_seen"] = dict(self.proxies)
+        return options
+
+    def _tls_settings(self, verify: VerifyTypes | None, cert: CertTypes) -> TLSSettings:
+        """Return the settings for a call; equal ones are one object, so that their context is made once."""
+        surroundings = self._surroundings()
+        if verify is None:
+            given = self.__dict__["_verify"]
+            verify = (surroundings.verify or True) if given is NOT_GIVEN else given
+        settings = TLSSettings(verify, self.cert if cert is None else cert, keylog=surroundings.keylog)
+        with self._lock:
+            if len(self._tls) >= _MAX_TLS_SETTINGS:
+                self._tls.clear()
+            return self._tls.setdefault(settings, settings)
+
+    def _pool(self) -> WorkerPool:
+        """Return the workers, which start with the first job."""
+        with self._lock:
+            pool = self._worker_pool
+            if pool is None or pool.process != os.getpid():
+                from client.workers import WorkerPool
+
+                pool = self.__dict__["_worker_pool"] = WorkerPool(self._workers)
+            return pool
+
+    def _offload(self, request: PreparedRequest, options: CallOptions) -> Response:
+        """Run the call on a worker and wait, no longer than its total timeout, whatever it is held up by."""
+        pool = self._pool()
+        if pool.is_own_worker():  # a hook or an auth flow that makes a call of its own
+            return run(self, request, options)
+        total = options.timeouts.total
+        future = pool.submit(lambda token: run(self, request, options, token))
+        try:
+            done = future.wait(total)  # type: ignore[arg-type]  # complete limits
+        except BaseException:  # Ctrl-C
+            future.cancel()
+            raise
+        if not done:
+            late = timeout_error("total", total, "total")  # type: ignore[arg-type]  # as above
+            late.request = request
+            future.token.cancel(late)
+            raise late
+        return future.result()
+
+    def _adapter_for(self, url: URL) -> BaseAdapter | None:
+        """Return the mounted adapter for *url*, None for this session's own transport."""
+        if not self.adapters and url.scheme in _OWN_SCHEMES:
+            return None
+        text = str(url).lower()
+        for prefix, adapter in self.adapters.items():
+            if text.startswith(prefix.lower()):
+                return adapter
+        if url.scheme in _OWN_SCHEMES:
+            return None
+        raise InvalidSchema(f"No connection adapters were found for {url.redacted}")
+
+
+def session() -> Session:
+    """Return a new `Session` (requests' function of that name)."""
+    return Session()
+
+
+def default_headers() -> CaseInsensitiveDict:
+    """Return the fields that every session sends unless it is told otherwise."""
+    return CaseInsensitiveDict(_DEFAULT_HEADERS)
+
+
+def _limits_for(limits: PoolLimits | None, workers: int) -> PoolLimits:
+    """Return the pool's limits, with room for all workers at one origin."""
+    limits = DEFAULT_LIMITS if limits is None else limits
+    return limits._replace(total=max(limits.total, workers), per_origin=max(limits.per_origin, workers))
