@@ -1,0 +1,1 @@
+"""Floor 1: pool, connections, and the roads to the server."""

@@ -1,0 +1,70 @@
+"""What the tests of the roads share: budgets, dials that clean up, and addresses that never answer."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from client.timeouts import Budget, Deadline, Timeouts
+from client.transport.cancel import CancelToken
+from client.transport.dialer import Dialed, NetworkOptions, Route, Trace, dial
+
+__all__ = ["black_hole", "budget_of", "cancel_when", "dialed"]
+
+PATIENCE = 10.0
+
+
+def budget_of(seconds: float | None = PATIENCE) -> Budget:
+    """Return a connect budget."""
+    return Deadline(Timeouts(connect=seconds, read=None, write=None, pool=None, total=None)).budget("connect")
+
+
+@contextlib.contextmanager
+def dialed(
+    route: Route,
+    *,
+    seconds: float | None = PATIENCE,
+    cancel: CancelToken | None = None,
+    trace: Trace | None = None,
+    **options: Any,
+) -> Iterator[Dialed]:
+    """Dial with *options* of `NetworkOptions`, and close the socket in the end."""
+    connection = dial(route, NetworkOptions(**options), budget_of(seconds), cancel, trace)
+    try:
+        connection.sock.settimeout(PATIENCE)
+        yield connection
+    finally:
+        connection.sock.close()
+
+
+@contextlib.contextmanager
+def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[str, int]]:
+    """Give (host, port) of a listener whose queue is full: Linux drops the SYN of every further connection."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((host, port), backlog=0))
+        address = listener.getsockname()[:2]
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        yield address
+
+
+@contextlib.contextmanager
+def cancel_when(event: threading.Event, token: CancelToken, error: BaseException) -> Iterator[None]:
+    """Cancel *token* with *error* from another thread once *event* is set."""
+
+    def cancel() -> None:
+        if event.wait(PATIENCE):
+            token.cancel(error)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    try:
+        yield
+    finally:
+        event.set()
+        thread.join()
