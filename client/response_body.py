@@ -214,15 +214,13 @@ class ResponseBody:
     def _receive(self, size: int) -> bytes:
         data = self._read(size)
         self.received += len(data)
-        # Coded data may be a little longer than what it decodes to. Beyond that it is padding, or members that
-        # decode to nothing, and would go on for ever without passing the limit.
-        if (
-            self._max_body is not None
-            and self._codings
-            and self.received > self._max_body + self._max_body // 8 + READ_SIZE
-        ):
-            raise self._too_large("max_body", self._max_body)
-        if self._progress is not None and data:
+        if data and self._max_body is not None:
+            # Coded data may be a little longer than what it decodes to. Beyond that it is padding, or members
+            # that decode to nothing, and would go on for ever without passing the limit.
+            overhead = self._max_body // 8 + READ_SIZE if self._codings else 0
+            if max(self.received, self._total or 0) > self._max_body + overhead:
+                raise self._too_large("max_body", self._max_body)
+        if data and self._progress is not None:
             self._progress(self.received, self._total)
         return data
 
@@ -239,8 +237,10 @@ class ResponseBody:
         return piece
 
     def _too_large(self, name: str, limit: float) -> BodyTooLarge:
-        facts = f"{self.received} bytes came, which decode to {self._decoded} or more"
-        return BodyTooLarge(f"the body passes {name}={limit}: {facts}", limit=limit, received=self._decoded)
+        decoded = self._decoded if self._codings else self.received
+        announced = "" if self._total is None else f" of {self._total} announced"
+        facts = f"{self.received} bytes{announced} came and decoded to {decoded} so far"
+        return BodyTooLarge(f"the body passes {name}={limit}: {facts}", limit=limit, received=decoded)
 
 
 class RawReader(io.RawIOBase):

@@ -103,7 +103,7 @@ class ResponseHead:
         """The URL that answered, after redirects, with its fragment and without user information."""
         if self._url is None and self.request is not None:
             return self.request.url  # type: ignore[return-value]  # one that was sent has a URL
-        return self._url  # type: ignore[return-value]  # as in requests: None until one is set
+        return self._url
 
     @url.setter
     def url(self, value: str) -> None:

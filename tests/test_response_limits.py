@@ -114,6 +114,19 @@ def test_an_endless_body_ends_at_max_body(
     assert len(wire.reads) < 10
 
 
+@pytest.mark.parametrize("headers", [[], GZIP])
+def test_an_announced_length_above_max_body_is_refused_at_once(headers: list[tuple[bytes, bytes]]) -> None:
+    wire = WireBytes([gzip.compress(b"x"), b"more"], [(b"Content-Length", b"100000000"), *headers])
+
+    with pytest.raises(BodyTooLarge, match="of 100000000 announced"):
+        _ = response_of(wire=wire, max_body=1000).content
+    assert 1 == len(wire.reads)
+
+
+def test_the_length_that_head_announces_is_no_body() -> None:
+    assert b"" == response_of(b"", [(b"Content-Length", b"100000000")], max_body=1000).content
+
+
 def test_too_large_carries_what_fits() -> None:
     with pytest.raises(BodyTooLarge) as caught:
         _ = response_of([b"12", b"34", b"56"], max_body=5).content
