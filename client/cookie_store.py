@@ -32,7 +32,7 @@ MAX_TOTAL: Final = 3000
 #: line.
 MAX_HEADER: Final = 8190
 
-_Key: TypeAlias = "tuple[str, str]"  # name, path
+_Key: TypeAlias = "tuple[str, str, bool]"  # name, path, host-only
 _Entries: TypeAlias = "dict[_Key, tuple[int, Cookie]]"  # serial number by creation, cookie
 
 #: One for all jars, held for microseconds and only by writers; so a fork has one lock to make new.
@@ -84,10 +84,11 @@ class CookieStore:
             with _lock:
                 if not cookie.secure and url.scheme != "https" and self._hides_a_secure_one(cookie):
                     continue
+                by_owner = canonical_domain(url.host) == cookie.domain
                 if cookie.is_expired(now):
-                    self._drop(cookie)
+                    self._drop(cookie, by_owner=by_owner)
                 else:
-                    self._put(cookie)
+                    self._put(cookie, by_owner=by_owner)
                     self._make_room(cookie.domain, now)
 
     def header_for(
@@ -151,7 +152,7 @@ class CookieStore:
     def put(self, cookie: Cookie) -> None:
         """Add *cookie* in place of one with its name, domain and path. What the caller sets has no limits."""
         with _lock:
-            self._put(cookie)
+            self._put(cookie, by_owner=True)
 
     def remove_where(self, is_gone: Callable[[Cookie], bool]) -> int:
         """Remove the cookies that *is_gone* holds for and return how many those were."""
@@ -177,19 +178,26 @@ class CookieStore:
 
     # -- changes, all under the lock ------------------------------------------------------------------------
 
-    def _put(self, cookie: Cookie) -> None:
-        key = (cookie.name, cookie.path)
-        entries = self._domains.get(cookie.domain, {})
+    # *by_owner*: the caller or the very host sets or deletes the cookie, so whether it was for the host alone makes no
+    # difference. A sub-domain may set cookies for the whole domain, and must not reach those of the host alone with
+    # them: the host-only flag is part of a cookie's identity (RFC 6265bis section 5.7).
+
+    def _put(self, cookie: Cookie, *, by_owner: bool) -> None:
+        entries = self._domains.get(cookie.domain, {}).copy()
+        key = (cookie.name, cookie.path, cookie.host_only)
         old = entries.get(key)
+        if by_owner:
+            old = entries.pop((cookie.name, cookie.path, not cookie.host_only), old)
         if old is None:
             self._serial += 1
         # A cookie that is set again keeps its place in line: RFC 6265bis section 5.7, creation-time.
-        entry = (self._serial if old is None else old[0], cookie)
-        self._domains[cookie.domain] = {**entries, key: entry}
+        entries[key] = (self._serial if old is None else old[0], cookie)
+        self._domains[cookie.domain] = entries
 
-    def _drop(self, cookie: Cookie) -> None:
+    def _drop(self, cookie: Cookie, *, by_owner: bool) -> None:
         entries = self._domains.get(cookie.domain, {}).copy()
-        entries.pop((cookie.name, cookie.path), None)
+        for host_only in (cookie.host_only, not cookie.host_only) if by_owner else (cookie.host_only,):
+            entries.pop((cookie.name, cookie.path, host_only), None)
         self._keep(cookie.domain, entries)
 
     def _keep(self, domain: str, entries: _Entries) -> None:
@@ -223,7 +231,7 @@ class CookieStore:
     def _evict(self, entries: Iterable[tuple[int, Cookie]], count: int, now: float) -> None:
         ranked = sorted(entries, key=lambda entry: (not entry[1].is_expired(now), entry[1].secure, entry[0]))
         for _, cookie in ranked[:count]:
-            self._drop(cookie)
+            self._drop(cookie, by_owner=False)
 
 
 def _pair(cookie: Cookie) -> str:

@@ -50,8 +50,8 @@ class Cookie:
         same_site: ``"Strict"``, ``"Lax"``, ``"None"`` or None; kept for the caller, there are no sites here.
 
     Raises:
-        InvalidHeader: A control character or ``;`` anywhere, ``=`` in the name, or what Latin-1 cannot hold:
-            it would be read as another cookie or another header field.
+        InvalidHeader: A control character or ``;`` anywhere, or ``=`` in the name, or what Latin-1 cannot hold: it
+            would be read as another cookie or another header field. Or a path without its ``/``.
         TypeError: A text is not str.
 
     The attributes of `http.cookiejar.Cookie` that mean something are here under its names as well.
@@ -106,6 +106,8 @@ class Cookie:
             put(self, attribute, _checked(attribute, text))
         if "=" in name or not (name or value):
             raise InvalidHeader("cookie name holds '=', or name and value are both empty")
+        if not path.startswith("/"):
+            raise InvalidHeader("cookie path does not begin with '/', so no request would match it")
         put(self, "secure", bool(secure))
         put(self, "expires", None if expires is None else int(expires))
         put(self, "host_only", bool(host_only and domain))

@@ -156,12 +156,8 @@ def test_the_error_of_a_dead_idle_connection_names_the_switches() -> None:
     assert isinstance(told, StaleConnectionError)
     assert "idempotent=True" in str(told)
     assert "Idempotency-Key" in str(told)
-    assert ("the request", True, 7, False) == (
-        told.request,
-        told.reused,
-        told.bytes_sent,
-        told.response_started,
-    )
+    assert "the request" == str(told.request)
+    assert (True, 7, False) == (told.reused, told.bytes_sent, told.response_started)
 
 
 @pytest.mark.parametrize(
