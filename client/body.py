@@ -24,7 +24,7 @@ FORM: Final = b"application/x-www-form-urlencoded"
 JSON: Final = b"application/json"
 
 #: What is no body when it is empty; requests' rule.
-_MAY_BE_EMPTY: Final = (Mapping, list, tuple, str, bytes, bytearray)
+_MAY_BE_EMPTY: Final = (str, bytes, bytearray, list, tuple, Mapping)
 
 #: Bytes read from a file at a time: what the transport writes in one call.
 BLOCK: Final = 256 * 1024
@@ -45,7 +45,7 @@ class FileBody:
         replayable: True if the file can be put back to ``position``.
 
     Raises:
-        InvalidBody: The file is closed or text.
+        InvalidBody: The file is closed, or not open for reading.
     """
 
     __slots__ = ("_argument", "_used", "file", "length", "position", "replayable", "source")
@@ -56,6 +56,8 @@ class FileBody:
         self.source = file
         self._refuse_closed()
         self.file = _binary(file, argument)
+        if hasattr(self.file, "readable") and not self.file.readable():
+            raise InvalidBody(f"{argument}= is a file that is not open for reading")
         self.position = _position(self.file)
         self.length, self.replayable = _remaining(self.file, self.position)
 
@@ -249,7 +251,9 @@ def wire_body(data: Any, argument: str = "data") -> bytes | Body | None:
         body: Body = data
         return body
     if isinstance(data, io.StringIO):
-        return _as_bytes(data.read(), argument)
+        position, text = data.tell(), data.read()
+        data.seek(position)  # so that preparing the same request again finds it
+        return _as_bytes(text, argument)
     if hasattr(data, "read"):
         return FileBody(data, argument)
     if _has_buffer(data):

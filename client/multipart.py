@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from os import urandom
-from posixpath import basename
+from os.path import basename
 from typing import Any, Final
 
 from client.body import FileBody, wire_body
-from client.exceptions import InvalidBody, InvalidHeader
-from client.headers import encode_field
+from client.exceptions import InvalidBody, InvalidHeader, UnrewindableBodyError
+from client.headers import encode_field, encode_fields
 from client.percent import form_fields
 
 __all__ = ["MultipartBody", "encode_multipart"]
@@ -23,7 +23,6 @@ __all__ = ["MultipartBody", "encode_multipart"]
 # RFC 2046 section 5.1.1:  boundary = 0*69<bchars> bcharsnospace.  Narrower: what needs no quotes.
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'+_\-.]{1,70}")
 _BOUNDARY_PARAMETER: Final = re.compile(r";[ \t]*boundary=(?:\"([^\"]*)\"|([^\s;]*))", re.IGNORECASE)
-_DISPOSITION: Final = b"Content-Disposition"
 
 
 class MultipartBody:
@@ -39,10 +38,11 @@ class MultipartBody:
         replayable: True if every part can be sent again.
     """
 
-    __slots__ = ("_parts", "boundary", "length", "replayable")
+    __slots__ = ("_parts", "_used", "boundary", "length", "replayable")
 
     def __init__(self, parts: list[tuple[bytes, bytes | FileBody]], boundary: str) -> None:
         self._parts = parts
+        self._used = False
         self.boundary = boundary
         framing = len(boundary) + 4  # "--" boundary CRLF, and for the closing line "--" boundary "--" CRLF
         length: int | None = framing + 2
@@ -59,17 +59,24 @@ class MultipartBody:
             UnrewindableBodyError: A part was used up before.
             InvalidBody: A file turned out shorter or longer than it was.
         """
-        pending = b""  # small pieces leave together
+        if self._used and not self.replayable:
+            # Before anything is sent; the part itself would only say so in the middle of the body.
+            raise UnrewindableBodyError("files= holds a file that cannot be read a second time")
+        self._used = True
+        return self._pieces()
+
+    def _pieces(self) -> Iterator[bytes]:
+        delimiter = b"--%b\r\n" % self.boundary.encode()
+        pending: list[bytes] = []  # what is in memory leaves together
         for head, content in self._parts:
-            pending += b"--%b\r\n%b" % (self.boundary.encode(), head)
+            pending += (delimiter, head)
             if isinstance(content, bytes):
-                pending += content
+                pending += (content, b"\r\n")
             else:
-                yield pending
+                yield b"".join(pending)
                 yield from content.chunks()
-                pending = b""
-            pending += b"\r\n"
-        yield pending + b"--%b--\r\n" % self.boundary.encode()
+                pending = [b"\r\n"]
+        yield b"".join((*pending, b"--%b--\r\n" % self.boundary.encode()))
 
 
 def encode_multipart(
@@ -93,31 +100,24 @@ def encode_multipart(
         InvalidHeader: A header of a part holds CR, LF, NUL or another control character; a name or filename
             holds NUL; *content_type* has no usable boundary.
     """
-    if data is not None and (
-        isinstance(data, str | bytes | bytearray) or not isinstance(data, Mapping | list | tuple)
-    ):
-        if data or not isinstance(data, str | bytes | bytearray):
-            raise InvalidBody(
-                f"data= must be a dict or pairs where files= is given, not {type(data).__name__}"
-            )
+    if isinstance(data, str | bytes | bytearray) and not data:
         data = None
+    if data is not None and not isinstance(data, (Mapping, list, tuple)):
+        raise InvalidBody(f"data= must be a dict or pairs where files= is given, not {type(data).__name__}")
     parts: list[tuple[bytes, bytes | FileBody]] = []
     for name, value in form_fields(data or {}, "data", InvalidBody):
-        content = _content(
-            value if isinstance(value, str | bytes | bytearray | memoryview) else str(value), "data"
-        )
-        parts.append((_part_head(_text(name, "data"), None, None, None), content))
+        text = value if isinstance(value, str | bytes | bytearray | memoryview) else str(value)
+        parts.append((_part_head(_text(name, "data"), None, None, None), _content(text, "data")))
     for name, entry in _named_files(files):
         filename, value, part_type, headers = _file_entry(name, entry)
         if value is not None:
             head = _part_head(_text(name, "files"), filename, part_type, headers)
             parts.append((head, _content(value, "files")))
-    boundary = _boundary(content_type)
-    body = MultipartBody(parts, boundary)
-    in_memory = all(isinstance(content, bytes) for _, content in parts)
-    return b"".join(
-        body.chunks()
-    ) if in_memory else body, f"multipart/form-data; boundary={boundary}".encode()
+    body = MultipartBody(parts, _boundary(content_type))
+    made_type = f"multipart/form-data; boundary={body.boundary}".encode()
+    if all(isinstance(content, bytes) for _, content in parts):
+        return b"".join(body.chunks()), made_type
+    return body, made_type
 
 
 def _named_files(files: Any) -> Iterable[tuple[Any, Any]]:
@@ -147,32 +147,25 @@ def _guess_filename(file: Any) -> str | None:
     name = getattr(file, "name", None)
     if isinstance(name, bytes):
         name = name.decode("utf-8", "replace")
-    if not isinstance(name, str) or name[:1] == "<":  # "<stdin>", "<fdopen>"
+    if not isinstance(name, str) or (name[:1] == "<" and name[-1:] == ">"):  # "<stdin>", "<fdopen>"
         return None
-    return basename(name.replace("\\", "/")) or None
+    return basename(name) or None  # noqa: PTH119  # pathlib is slow to import
 
 
 def _part_head(name: str, filename: str | None, content_type: Any, headers: Any) -> bytes:
     disposition = f'form-data; name="{_escape(name)}"'
     if filename is not None:
         disposition += f'; filename="{_escape(filename)}"'
-    lines = [_DISPOSITION + b": " + disposition.encode()]
-    extra = dict(headers or {})
+    if headers is not None and not isinstance(headers, Mapping):
+        raise InvalidBody(
+            f"files= has {type(headers).__name__} as the headers of {name!r}, which must be a mapping"
+        )
+    fields = [(b"Content-Disposition", disposition.encode())]
     if content_type is not None:
-        extra = {"Content-Type": content_type} | {
-            key: value for key, value in extra.items() if _lower(key) != "content-type"
-        }
-    for key, value in extra.items():
-        encoded_name, encoded_value = encode_field(key, value)
-        if encoded_name.lower() == _DISPOSITION.lower():
-            lines[0] = encoded_name + b": " + encoded_value
-        else:
-            lines.append(encoded_name + b": " + encoded_value)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _lower(name: Any) -> str:
-    return name.lower() if isinstance(name, str) else ""
+        fields.append(encode_field("Content-Type", content_type))
+    taken = {key.lower() for key, _ in fields}
+    fields += (field for field in encode_fields(headers or {}) if field[0].lower() not in taken)
+    return b"".join(b"%b: %b\r\n" % field for field in fields) + b"\r\n"
 
 
 def _escape(text: str) -> str:
