@@ -100,7 +100,7 @@ class NetworkOptions:
         InvalidRequest: *local_address* is no IP address.
     """
 
-    __slots__ = ("address_filter", "local_address", "local_family", "resolver", "socket_options")
+    __slots__ = ("address_filter", "local", "resolver", "socket_options")
 
     def __init__(
         self,
@@ -116,8 +116,7 @@ class NetworkOptions:
             raise InvalidRequest(f"local_address={local_address!r}: expected an IP address")
         self.resolver = resolver
         self.address_filter = address_filter
-        self.local_address = local.sockaddr if local else None
-        self.local_family = local.family if local else None
+        self.local = local
         self.socket_options = tuple(socket_options or ())
 
 
@@ -210,13 +209,12 @@ def _reach(
 
 def _of_local_family(addresses: list[Address], host: str, options: NetworkOptions) -> list[Address]:
     """Return those of *addresses* that the local address can connect to."""
-    if options.local_family is None:
+    local = options.local
+    if local is None:
         return addresses
-    usable = [address for address in addresses if address.family == options.local_family]
+    usable = [address for address in addresses if address.family == local.family]
     if not usable:
-        raise ConnectError(
-            f"cannot connect to {host!r} from {options.local_address}: no address of that family"
-        )
+        raise ConnectError(f"cannot connect to {host!r} from {local.text}: it has no address of that family")
     return usable
 
 

@@ -76,21 +76,21 @@ def connect(
 
 def connect_unix(address: Address, options: NetworkOptions, waiter: Waiter) -> socket.socket:
     """Connect to a Unix domain socket; arguments, result and errors as of `connect`."""
-    try:
-        check_allowed(address, options)
-        sock = socket.socket(address.family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise _failure("the Unix socket", [(address, error)]) from error
+    check_allowed(address, options)
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        while (code := sock.connect_ex(address.sockaddr)) == errno.EAGAIN:
-            waiter.wait("connect", _BACKLOG_DELAY)
-        if code:
-            raise _failure("the Unix socket", [(address, OSError(code, os.strerror(code)))])
+        while True:
+            try:
+                sock.connect(address.sockaddr)
+                return sock
+            except BlockingIOError:
+                waiter.wait("connect", _BACKLOG_DELAY)
+            except OSError as error:
+                raise _failure("a Unix socket", [(address, error)]) from error
     except BaseException:
         sock.close()
         raise
-    return sock
 
 
 def check_allowed(address: Address, options: NetworkOptions) -> None:
@@ -170,6 +170,9 @@ class _Race:
             sock.close()
             self._failures.append((address, error))
             return None
+        except BaseException:  # an option of the wrong type, Ctrl-C
+            sock.close()
+            raise
         return sock, address
 
     def _prepare(self, sock: socket.socket) -> None:
@@ -178,8 +181,8 @@ class _Race:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for level, name, value in self._options.socket_options:
             sock.setsockopt(level, name, value)
-        if self._options.local_address is not None:
-            sock.bind((self._options.local_address, 0))
+        if self._options.local is not None:
+            sock.bind(self._options.local.sockaddr)
 
     def _first_connected(self, ready: list[socket.socket]) -> tuple[socket.socket, Address] | None:
         for sock in ready:

@@ -79,7 +79,9 @@ def test_the_operating_system_is_asked(no_leaks: None) -> None:
     assert "127.0.0.1" in addresses_of("localhost")
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 64 + ".test", "a..test", "\u00e9\u00e9.invalid", "a\0b"])
+@pytest.mark.parametrize(
+    "host", ["no-such-host.invalid", "x" * 64 + ".test", "a..test", "\u00e9\u00e9.invalid", "a\0b"]
+)
 def test_a_failure_names_the_host(host: str, no_leaks: None) -> None:
     with pytest.raises(NameResolutionError) as caught:
         addresses_of(host)
