@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias, overload
 
 from .buffer import ReceiveBuffer
-from .errors import LocalProtocolError, RemoteProtocolError, excerpt
+from .errors import LocalProtocolError, RemoteProtocolError
 from .events import (
     ConnectionClosed,
     Data,
@@ -36,6 +36,7 @@ from .readers import (
     RequestReader,
     ResponseReader,
     UntilCloseReader,
+    first_line,
 )
 from .state import (
     CLIENT,
@@ -54,7 +55,14 @@ from .state import (
     ConnectionState,
     Sentinel,
 )
-from .writers import NO_BODY, BodyWriter, body_writer, write_request, write_response
+from .writers import (
+    NO_BODY,
+    BodyWriter,
+    body_writer,
+    check_length_in_bytes,
+    write_request,
+    write_response,
+)
 
 __all__ = ["Connection"]
 
@@ -179,11 +187,12 @@ class Connection:
             return CloseReason.PROTOCOL_SWITCHED
         if self._state.close_reason is not None:
             return self._state.close_reason
-        if CLOSED in states or self._eof:
-            return CloseReason.CLOSED
-        if self._has_unexpected_data():
-            return CloseReason.UNEXPECTED_DATA
-        return None
+        # Behind a response, or before the next request was sent, bytes answer nothing; that request would get them for
+        # its response (RFC 9112 section 9.2). A server finds the client's next request there.
+        if self._buffer:
+            unexpected = self.our_role is CLIENT and self.their_state in (DONE, IDLE)
+            return CloseReason.UNEXPECTED_DATA if unexpected else None
+        return CloseReason.CLOSED if self._eof or CLOSED in states else None
 
     def start_next_cycle(self) -> None:
         """Make ready for the next request and response on this connection.
@@ -191,19 +200,13 @@ class Connection:
         Raises:
             LocalProtocolError: `close_reason` says why not, or one of the messages is not complete. Nothing changes.
         """
-        # Bytes behind a response, before the next request was sent, answer nothing; the next request would get
-        # them for its response (RFC 9112 section 9.2).
-        if self._has_unexpected_data():
-            raise LocalProtocolError(f"not reusable: {CloseReason.UNEXPECTED_DATA.value}")
+        if (self._buffer or self._eof) and (reason := self.close_reason) is not None:
+            raise LocalProtocolError(f"not in a reusable state: {reason.value}")
         self._state.start_next_cycle()
         self._request_method = None
         self._informational_count = 0
         self._head_reader.may_skip_line = True
         self._reader = self._head_reader
-
-    def _has_unexpected_data(self) -> bool:
-        states = self._state.states
-        return self.our_role is CLIENT and bool(self._buffer) and states[SERVER] in (DONE, IDLE)
 
     # ---- sending
 
@@ -304,7 +307,10 @@ class Connection:
     def _send_data(self, event: Data) -> list[BytesLike]:
         if self.our_role is CLIENT:
             self.client_is_waiting_for_100_continue = False
-        return self._body_writer.write(event.data)
+        data = event.data
+        if type(data) is not bytes and type(data) is not bytearray:
+            check_length_in_bytes(data)
+        return self._body_writer.write(data)
 
     def _send_end(self, event: EndOfMessage) -> list[BytesLike]:
         if self.our_role is CLIENT:
@@ -454,7 +460,7 @@ class Connection:
             return end
         if buffered:
             raise RemoteProtocolError(
-                f"peer unexpectedly closed connection in the middle of a head: {excerpt(bytes(self._buffer))}"
+                f"peer unexpectedly closed connection in the middle of a head: {first_line(bytes(self._buffer))}"
             )
         self._state.process_event(self.their_role, ConnectionClosed)
         self._reader = NOTHING_TO_READ
@@ -512,15 +518,16 @@ class Connection:
     def _process_request(self, role: type[Sentinel], request: Request) -> None:
         control = request.headers.control
         connect = request.method == b"CONNECT"
-        upgrade = b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
+        # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (section 10.1.1) means anything.
+        modern = request.http_version >= b"1.1"
+        upgrade = modern and b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
         self._state.process_request(role, connect=connect, upgrade=upgrade)
         self._request_method = request.method
         if b"connection" in control and has_close(control):
             self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
-        if request.http_version < b"1.1":
+        if not modern:
             self._state.disable_keep_alive(CloseReason.HTTP_1_0)
         elif b"expect" in control and b"100-continue" in comma_list(control, b"expect"):
-            # Not in HTTP/1.0: RFC 9110 section 10.1.1.
             self.client_is_waiting_for_100_continue = True
 
     def _process_response(

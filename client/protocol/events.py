@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Final, final
 
 from .errors import LocalProtocolError, excerpt
-from .framing import FORBIDDEN_TRAILERS, check_lengths
+from .framing import FORBIDDEN_TRAILERS, check_chunked, content_length
 from .grammar import HOST, REASON, REQUEST_LINE, TOKEN, VERSION
 from .headers import (
     NO_HEADERS,
@@ -18,6 +18,7 @@ from .headers import (
     Headers,
     Text,
     headers_from_caller,
+    lower_coding,
     to_bytes,
     without_fields,
 )
@@ -100,7 +101,7 @@ class Request(_ReadOnly):
         headers = headers_from_caller(headers)
         http_version = _version(http_version)
         check_host(headers, http_version)
-        check_lengths(headers.control)
+        headers = _check_framing(headers)
         _set_method(self, method)
         _set_target(self, target)
         _set_request_headers(self, headers)
@@ -134,7 +135,7 @@ class _ResponseBase(_ReadOnly):
         if REASON.fullmatch(reason) is None:
             raise LocalProtocolError(f"illegal reason {excerpt(reason)}: no control characters")
         headers = headers_from_caller(headers)
-        check_lengths(headers.control)
+        headers = _check_framing(headers)
         _set_status(self, status_code)
         _set_reason(self, reason)
         _set_response_headers(self, headers)
@@ -301,6 +302,16 @@ def check_host(headers: Headers, http_version: bytes) -> None:
             raise LocalProtocolError("Missing mandatory Host: header")
     elif HOST.fullmatch(host) is None:
         raise LocalProtocolError(f"illegal Host {excerpt(host)}: expected one host, and its port if any")
+
+
+def _check_framing(headers: Headers) -> Headers:
+    """Check the fields of *headers* that frame a message, each by itself."""
+    if b"content-length" in headers.control:
+        content_length(headers.control)
+    if b"transfer-encoding" in headers.control:
+        check_chunked(headers.control)
+        return lower_coding(headers)
+    return headers
 
 
 def _illegal_request_line(method: bytes, target: bytes) -> LocalProtocolError:

@@ -53,7 +53,7 @@ HEAD_END_LENIENT: Final = re.compile(rb"\n\r?\n")
 
 # RFC 9112 section 5.2
 #   obs-fold = OWS CRLF RWS
-FOLD: Final = re.compile(rb"(?<![ \t])[ \t]*+\r\n[ \t]++")
+FOLD: Final = re.compile(rb"(?<![ \t])(?:[ \t]*+\r\n[ \t]++)++")
 
 # RFC 9112 section 5
 #   field-line = field-name ":" OWS field-value OWS

@@ -21,6 +21,8 @@ __all__ = [
     "encode_fields",
     "headers_from_caller",
     "headers_from_wire",
+    "lower_coding",
+    "mentions_secret",
     "merge_equal_lengths",
     "replace_field",
     "to_bytes",
@@ -106,7 +108,7 @@ class Headers(Sequence[tuple[bytes, bytes]]):
 
     def __repr__(self) -> str:
         shown = [
-            f"({name!r}, <{len(value)} bytes>)" if name in SECRET_FIELDS else f"({name!r}, {value!r})"
+            f"({name!r}, <{len(value)} bytes>)" if mentions_secret(name) else f"({name!r}, {value!r})"
             for name, value in self
         ]
         return f"<Headers([{', '.join(shown)}])>"
@@ -201,19 +203,32 @@ def replace_field(headers: Headers, name: bytes, values: list[bytes]) -> Headers
 
 
 def merge_equal_lengths(headers: Headers) -> Headers:
-    """Return *headers*, which have several Content-Lengths or a list of them, with one, if all say the same.
+    """Return *headers* with one Content-Length where several, or a list, say the same.
 
-    RFC 9110 section 8.6 allows a recipient to.
-
-    Values that differ stay as they are; `framing.content_length` refuses them.
+    RFC 9110 section 8.6 allows a recipient to. Values that differ stay as they are, and are refused as a length.
     """
     members = {member.strip(b" \t") for member in headers.control[b"content-length"].split(b",")}
-    if len(members) > 1:
-        return headers
+    return headers if len(members) > 1 else _with_one(headers, b"content-length", members.pop())
+
+
+def lower_coding(headers: Headers) -> Headers:
+    """Return *headers* with Transfer-Encoding in lower case: codings have no case (RFC 9112 section 7)."""
+    coding = headers.control[b"transfer-encoding"]
+    return headers if coding == coding.lower() else _with_one(headers, b"transfer-encoding", coding.lower())
+
+
+def mentions_secret(line: bytes) -> bool:
+    """Tell whether *line*, which need not be a field line, names a field that must not be shown."""
+    line = line.lower()
+    return any(name in line for name in SECRET_FIELDS)
+
+
+def _with_one(headers: Headers, name: bytes, value: bytes) -> Headers:
+    """Return *headers* with *value* in the first line of *name*, and without its other lines."""
     raw = headers.raw_items()
-    lengths = [index for index, (name, _) in enumerate(raw) if name.lower() == b"content-length"]
-    raw[lengths[0]] = (raw[lengths[0]][0], members.pop())
-    return Headers([item for index, item in enumerate(raw) if index not in lengths[1:]])
+    lines = [index for index, item in enumerate(raw) if item[0].lower() == name]
+    raw[lines[0]] = (raw[lines[0]][0], value)
+    return Headers([item for index, item in enumerate(raw) if index not in lines[1:]])
 
 
 def _illegal_value(raw: list[tuple[bytes, bytes]]) -> LocalProtocolError:
@@ -222,7 +237,7 @@ def _illegal_value(raw: list[tuple[bytes, bytes]]) -> LocalProtocolError:
         line = encode_fields([(name, value)])
         if FIELD_BLOCK_TO_SEND.fullmatch(line) is None or line.count(b"\n") != 1:
             break
-    shown = f"<{len(value)} bytes>" if name.lower() in SECRET_FIELDS else excerpt(value)
+    shown = f"<{len(value)} bytes>" if mentions_secret(name) else excerpt(value)
     return LocalProtocolError(
         f"illegal value of header {excerpt(name)}: {shown}: no control characters, no blanks at either end"
     )

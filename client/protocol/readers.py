@@ -29,7 +29,7 @@ from .grammar import (
     TOKEN,
     TRAILING_BLANKS,
 )
-from .headers import CONTROL_FIELDS, headers_from_wire, merge_equal_lengths
+from .headers import CONTROL_FIELDS, headers_from_wire, lower_coding, mentions_secret, merge_equal_lengths
 from .state import CloseReason
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ __all__ = [
     "RequestReader",
     "ResponseReader",
     "UntilCloseReader",
+    "first_line",
 ]
 
 AnyEvent: TypeAlias = "Request | InformationalResponse | Response | Data | EndOfMessage"
@@ -166,8 +167,8 @@ class HeadReader(NothingToRead):
         data, start = buffer.data, buffer.start
         if start == len(data) or (self.may_skip_line and data[start:] == b"\r"):
             return None
-        self._check_beginning(data, start)
         found = self.head_end.search(data, start + self._searched)
+        self._check_beginning(data, start, found.end() if found else len(data))
         self._check_size(found.end() - start if found else len(buffer))
         if found is None:
             self._searched = max(0, len(buffer) - 3)
@@ -185,8 +186,8 @@ class HeadReader(NothingToRead):
         self._searched = 0
         self.may_skip_line = False
 
-    def _check_beginning(self, data: bytes | bytearray, start: int) -> None:
-        """Raise if no head begins like this, so that nobody waits for the rest of it."""
+    def _check_beginning(self, data: bytes | bytearray, start: int, end: int) -> None:
+        """Raise if no head begins like ``data[start:end]``, so that nobody waits for the rest of it."""
         raise NotImplementedError
 
     def _check_size(self, size: int) -> None:
@@ -206,8 +207,7 @@ class HeadReader(NothingToRead):
         match = self.start_line.match(head)
         if match is not None:
             return illegal_field_line(head[match.end() :])
-        line, _, _ = head.partition(b"\r\n")
-        return RemoteProtocolError(f"illegal start line: {excerpt(line)}")
+        return RemoteProtocolError(f"illegal start line: {first_line(head)}")
 
 
 class RequestReader(HeadReader):
@@ -227,11 +227,13 @@ class RequestReader(HeadReader):
         if not http_version.startswith(b"1."):
             raise RemoteProtocolError(f"HTTP/{http_version.decode()} is not supported", error_status_hint=505)
         headers = headers_from_wire(block, self._limits.fields)
+        if b"transfer-encoding" in headers.control:
+            headers = lower_coding(headers)
         return request_from_wire(method, target, headers, http_version)
 
-    def _check_beginning(self, data: bytes | bytearray, start: int) -> None:
-        if TOKEN.match(data, start) is None or BARE_LINE_FEED.search(data, start + self._searched):
-            raise RemoteProtocolError(f"this is no HTTP request: {excerpt(data[start:])}")
+    def _check_beginning(self, data: bytes | bytearray, start: int, end: int) -> None:
+        if TOKEN.match(data, start) is None or BARE_LINE_FEED.search(data, start + self._searched, end):
+            raise RemoteProtocolError(f"this is no HTTP request: {first_line(data[start:])}")
 
 
 class ResponseReader(HeadReader):
@@ -257,15 +259,17 @@ class ResponseReader(HeadReader):
         length = headers.control.get(b"content-length")
         if length is not None and not length.isdigit():
             headers = merge_equal_lengths(headers)
+        if b"transfer-encoding" in headers.control:
+            headers = lower_coding(headers)
         return response_from_wire(int(status_code), reason, headers, http_version)
 
     def _skip_line(self) -> None:
         super()._skip_line()
         self.close_reason = CloseReason.LEADING_EMPTY_LINE
 
-    def _check_beginning(self, data: bytes | bytearray, start: int) -> None:
+    def _check_beginning(self, data: bytes | bytearray, start: int, end: int) -> None:
         if not b"HTTP/1.".startswith(data[start : start + 7]):
-            raise RemoteProtocolError(f"this is no HTTP/1 response: {excerpt(data[start:])}")
+            raise RemoteProtocolError(f"this is no HTTP/1 response: {first_line(data[start:])}")
 
     def _tidy(self, head: bytes) -> bytes:
         if BARE_LINE_FEED.search(head):
@@ -442,12 +446,13 @@ class ChunkedReader(NothingToRead):
             )
         if end < 2:
             if BARE_LINE_FEED.search(data, start + self._searched):
-                raise RemoteProtocolError(f"illegal trailer section: {excerpt(bytes(buffer))}")
+                raise RemoteProtocolError(f"illegal trailer section: {first_line(bytes(buffer))}")
             self._searched = max(0, len(buffer) - 3)
             return None
-        if FIELD_BLOCK.fullmatch(data, start, end) is None:
-            raise illegal_field_line(bytes(data[start:end]))
-        headers = headers_from_wire(bytes(data[start:end]), self._limits.fields)
+        block = TRAILING_BLANKS.sub(b"\r\n", data[start:end])
+        if FIELD_BLOCK.fullmatch(block) is None:
+            raise illegal_field_line(block)
+        headers = headers_from_wire(block, self._limits.fields)
         buffer.start = end + 2
         return end_of_message_from_wire(headers)
 
@@ -491,5 +496,11 @@ def illegal_field_line(block: bytes) -> RemoteProtocolError:
     start = 0
     while match := FIELD_LINE.match(block, start):
         start = match.end()
-    line, _, _ = block[start:].partition(b"\r\n")
-    return RemoteProtocolError(f"illegal header line: {excerpt(line)}")
+    return RemoteProtocolError(f"illegal header line: {first_line(block[start:])}")
+
+
+def first_line(data: bytes | bytearray) -> str:
+    """Show what stands before the first line end in *data*, but no credential, nor a fold, which may continue one."""
+    line = bytes(data.partition(b"\n")[0]).rstrip(b"\r")
+    hidden = line.startswith((b" ", b"\t")) or mentions_secret(line)
+    return f"<{len(line)} bytes>" if hidden else excerpt(line)

@@ -7,6 +7,7 @@ RFC 9112 sections 3 to 7.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Final, TypeAlias
 
 from .errors import LocalProtocolError
@@ -14,7 +15,14 @@ from .events import InformationalResponse, Request, Response
 from .framing import CHUNKED, UNTIL_CLOSE
 from .headers import BytesLike, Headers, encode_fields
 
-__all__ = ["BodyWriter", "body_writer", "write_request", "write_response"]
+__all__ = [
+    "NO_BODY",
+    "BodyWriter",
+    "body_writer",
+    "check_length_in_bytes",
+    "write_request",
+    "write_response",
+]
 
 
 def write_request(request: Request) -> bytes:
@@ -111,6 +119,19 @@ def body_writer(length: int) -> BodyWriter:
     if length == UNTIL_CLOSE:
         return BODY_UNTIL_CLOSE
     return LengthWriter(length)
+
+
+def check_length_in_bytes(data: Sized) -> None:
+    """Refuse a buffer of wide items, whose ``len`` is not the number of bytes that it would send.
+
+    Raises:
+        LocalProtocolError: A memoryview, array or the like with items of more than one byte.
+    """
+    items = len(data)
+    if getattr(data, "nbytes", items * getattr(data, "itemsize", 1)) != items:
+        raise LocalProtocolError(
+            f"{type(data).__name__} of {items} items that are not bytes: cast it to bytes first"
+        )
 
 
 def _field_lines(headers: Headers) -> bytes:
