@@ -39,7 +39,9 @@ def resolve_on_base(base: URL, url: Any) -> URL:
     if _ABSOLUTE.match(text):
         return parse_url(text)
     if text[:2] in ("//", "/\\", "\\\\", "\\/"):
-        raise InvalidURL("a relative URL begins with two slashes: is it a path, or another host? Write it in full")
+        raise InvalidURL(
+            "a relative URL begins with two slashes: is it a path, or another host? Write it in full"
+        )
     path, mark, rest = re.match(r"([^?#]*+)([?#]?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]  # any text matches
     root = base.path.removesuffix("/")
     whole = f"{root}/{path.removeprefix('/')}" if path else base.path

@@ -17,12 +17,13 @@ from client.headers import CaseInsensitiveDict
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
 from client.response import Response
 from client.retries import Attempt, declared_idempotent, may_resend, why_not_resent
-from client.timeouts import Deadline
+from client.timeouts import DEFAULT_TIMEOUTS, Deadline
 from client.transport.wire import Call, WireRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from client.netrc import Netrc
     from client.proxies import ProxyMap
     from client.request import PreparedRequest
     from client.retries import Retry
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from client.timeouts import Timeouts
     from client.transport.cancel import CancelToken
     from client.transport.tls import TLSSettings
-    from client.transport.wire import Body
+    from client.transport.wire import Body, Transport
 
-__all__ = ["CallOptions", "add_cookies", "run"]
+__all__ = ["CallOptions", "add_cookies", "run", "transact"]
 
 #: The answer of a peer that does not do ``Expect: 100-continue`` (RFC 9110 section 15.5.18).
 _EXPECTATION_FAILED: Final = 417
@@ -43,8 +44,7 @@ class CallOptions:
 
     Attributes:
         retries: None for none.
-        netrc: Gives a request the credentials that netrc has for its origin; None if the caller gave credentials
-            of his own, or reads no netrc.
+        netrc: Has credentials for other origins; None if the caller gave credentials of his own, or reads none.
         expect: Ask for ``100 Continue`` before the body: always, never, or from so many bytes on.
     """
 
@@ -56,6 +56,7 @@ class CallOptions:
         "max_ratio",
         "max_redirects",
         "netrc",
+        "on_retry",
         "progress",
         "proxies",
         "retries",
@@ -70,16 +71,17 @@ class CallOptions:
         timeouts: Timeouts,
         tls: TLSSettings,
         retries: Retry | None = None,
-        netrc: Callable[[PreparedRequest], None] | None = None,
+        netrc: Netrc | None = None,
         proxies: ProxyMap | None = None,
         allow_redirects: bool = True,
         max_redirects: int = 30,
         stream: bool = False,
         idempotent: bool | None = None,
         expect: bool | int = False,
-        progress: Callable[[int, int | None], None] | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
         max_body: int | None = None,
         max_ratio: float | None = None,
+        on_retry: Callable[[Attempt], object] | None = None,
     ) -> None:
         """Hold the settings; `Session` documents each."""
         self.timeouts = timeouts
@@ -95,6 +97,7 @@ class CallOptions:
         self.progress = progress
         self.max_body = max_body
         self.max_ratio = max_ratio
+        self.on_retry = on_retry
 
 
 def run(
@@ -195,17 +198,12 @@ def _hop(
     call.proxy = None if options.proxies is None else options.proxies.choose(url)
     adapter = session._adapter_for(url)
     if adapter is None:
-        wire_request = WireRequest(
-            request.method,  # type: ignore[arg-type]  # set, see `run`
-            url,
-            request.wire_fields(),
-            request.wire_body(),
-            request.wire_trailers(),
-        )
-        response = _exchange(session, request, wire_request, options, call)
+        response = transact(session._transport, request, options, call)
     else:
         response = adapter.send(request, **_send_arguments(options))
-    set_cookies = [value for name, value in response._raw_fields() if len(name) == 10 and name.lower() == b"set-cookie"]
+    set_cookies = [
+        value for name, value in response._raw_fields() if len(name) == 10 and name.lower() == b"set-cookie"
+    ]
     if set_cookies:
         session.cookies.store(url, set_cookies, time())
     for hook in request.hooks["response"]:
@@ -215,11 +213,22 @@ def _hop(
     return response
 
 
-def _exchange(
-    session: Session, request: PreparedRequest, wire_request: WireRequest, options: CallOptions, call: Call
-) -> Response:
-    """Do the transaction, with the resend that is always safe and the retries that the caller asked for."""
-    transport = session._transport
+def transact(transport: Transport, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
+    """Do one transaction, with the resend that is always safe and the retries that the caller asked for.
+
+    Returns:
+        The response of this very URL; its body is read unless the call streams, or unless it is a redirect's.
+
+    Raises:
+        RequestException: ``request`` and ``attempts`` are set.
+    """
+    wire_request = WireRequest(
+        request.method,  # type: ignore[arg-type]  # set, see `run`
+        request._url,  # type: ignore[arg-type]  # as above
+        request.wire_fields(),
+        request.wire_body(),
+        request.wire_trailers(),
+    )
     body = wire_request.body
     progress = options.progress
     if body is not None:
@@ -228,8 +237,7 @@ def _exchange(
         if progress is not None:
             _report_upload(progress, body, call)
             progress = None  # one callback tells of one direction: of the body that the caller sends
-    retry = options.retries
-    attempts: list[Attempt] = []
+    tries: _Tries | None = None
     call.fresh = False
     while True:
         started = monotonic()
@@ -247,99 +255,99 @@ def _exchange(
         except RequestException as error:
             if error.request is None:
                 error.request = request
-            retry = _after_error(session, error, wire_request, options, call, retry, attempts)
+            tries = tries or _Tries(wire_request, options, call)
+            tries.go_on_after(error)
             continue
         if call.expect and response.status_code == _EXPECTATION_FAILED:
             _let_go(response)
             wire_request.headers = [field for field in wire_request.headers if field[0].lower() != b"expect"]
             call.expect = False
             continue
-        if retry is not None:
-            again = _after_status(session, response, wire_request, options, call, retry, attempts)
-            if again is not None:
-                retry = again
+        if options.retries is not None and response.status_code in options.retries.status_forcelist:
+            tries = tries or _Tries(wire_request, options, call)
+            if tries.wants_another_than(response):
+                _let_go(response)
+                tries.wait()
                 continue
-        if attempts:
-            response.attempts = tuple(attempts)
+        if tries is not None:
+            response.attempts = tuple(tries.history)
         return response
 
 
-def _after_error(
-    session: Session,
-    error: RequestException,
-    request: WireRequest,
-    options: CallOptions,
-    call: Call,
-    retry: Retry | None,
-    attempts: list[Attempt],
-) -> Retry | None:
-    """Get ready for another attempt after *error*, or raise it; return the retries that are left."""
-    attempt = Attempt(request.method, request.url.redacted, error=error)
-    idempotent = declared_idempotent(request.headers, options.idempotent)
-    replayable = _is_replayable(request.body)
-    if not call.fresh and may_resend(error, request.method, idempotent=idempotent, replayable=replayable):
-        attempts.append(attempt)
-        call.fresh = True  # once, and not on another connection that has been idle as long
-        return retry
-    if retry is not None:
-        again = retry.next(
+class _Tries:
+    """The tries of one transaction: those that failed, and whether there is another.
+
+    Attributes:
+        history: One `Attempt` for each that failed, oldest first.
+    """
+
+    def __init__(self, request: WireRequest, options: CallOptions, call: Call) -> None:
+        self.history: list[Attempt] = []
+        self._request = request
+        self._on_retry = options.on_retry
+        self._call = call
+        self._retry = options.retries
+        self._idempotent = declared_idempotent(request.headers, options.idempotent)
+        self._replayable = _is_replayable(request.body)
+        self._may_resend = True  # once, and not on another connection that has been idle as long
+
+    def go_on_after(self, error: RequestException) -> None:
+        """Return when the next try is due, or raise what *error* comes to."""
+        request, call = self._request, self._call
+        attempt = Attempt(request.method, request.url.redacted, error=error)
+        if self._may_resend and may_resend(
+            error, request.method, idempotent=self._idempotent, replayable=self._replayable
+        ):
+            self.history.append(attempt)
+            self._may_resend = False
+            call.fresh = True
+        elif self._decide(attempt):
+            self.wait()
+        else:
+            error.attempts = tuple(self.history)
+            final = why_not_resent(error)
+            if final is error:
+                raise error
+            raise final from error
+
+    def wants_another_than(self, response: Response) -> bool:
+        """Say whether the status of *response* is worth another try."""
+        attempt = Attempt(self._request.method, self._request.url.redacted, status=response.status_code)
+        try:
+            return self._decide(attempt, response.headers.get("retry-after"))
+        except RequestException as error:
+            error.request, error.response = response.request, response
+            _let_go(response)
+            raise
+
+    def wait(self) -> None:
+        """Tell the hook, and wait as long as the policy says."""
+        attempt = self.history[-1]
+        self._call.fresh = False
+        if self._on_retry is not None:
+            self._on_retry(attempt)
+        if self._call.cancel is None:
+            sleep(attempt.delay)
+        else:
+            self._call.cancel.sleep(attempt.delay)
+
+    def _decide(self, attempt: Attempt, retry_after: str | None = None) -> bool:
+        if self._retry is None:
+            return False
+        decision = self._retry.next(
             attempt,
-            idempotent=idempotent,
-            replayable=replayable,
+            idempotent=self._idempotent,
+            replayable=self._replayable,
             now=time(),
             random=_random,
-            remaining=_remaining(call.deadline),
+            retry_after=retry_after,
+            remaining=_remaining(self._call.deadline),
         )
-        if again is not None:
-            attempts.append(attempt)
-            _wait_for_retry(session, attempt, call)
-            return again[0]
-    error.attempts = tuple(attempts)
-    final = why_not_resent(error)
-    if final is error:
-        raise error
-    raise final from error
-
-
-def _after_status(
-    session: Session,
-    response: Response,
-    request: WireRequest,
-    options: CallOptions,
-    call: Call,
-    retry: Retry,
-    attempts: list[Attempt],
-) -> Retry | None:
-    """Get ready for another attempt after *response*; return the retries that are left, None to keep it."""
-    if response.status_code not in retry.status_forcelist:
-        return None
-    attempt = Attempt(request.method, request.url.redacted, status=response.status_code)
-    again = retry.next(
-        attempt,
-        idempotent=declared_idempotent(request.headers, options.idempotent),
-        replayable=_is_replayable(request.body),
-        now=time(),
-        random=_random,
-        retry_after=response.headers.get("retry-after"),
-        remaining=_remaining(call.deadline),
-    )
-    if again is None:
-        return None
-    _let_go(response)
-    attempts.append(attempt)
-    _wait_for_retry(session, attempt, call)
-    return again[0]
-
-
-def _wait_for_retry(session: Session, attempt: Attempt, call: Call) -> None:
-    """Tell the hook, and wait as long as the policy says."""
-    call.fresh = False
-    if session.on_retry is not None:
-        session.on_retry(attempt)
-    if call.cancel is None:
-        sleep(attempt.delay)
-    else:
-        call.cancel.sleep(attempt.delay)
+        if decision is None:
+            return False
+        self._retry = decision[0]
+        self.history.append(attempt)
+        return True
 
 
 def _remaining(deadline: Deadline) -> float | None:
@@ -382,7 +390,7 @@ def _expect_continue(request: WireRequest, options: CallOptions, call: Call) -> 
 def _report_upload(progress: Callable[[int, int | None], object], body: bytes | Body, call: Call) -> None:
     """Have the transport call *progress* with (bytes sent, bytes in all or None)."""
     total = len(body) if isinstance(body, bytes) else body.length
-    call.on_sent = lambda sent: progress(sent, total) and None
+    call.on_sent = lambda sent: progress(sent, total)
 
 
 # -- between hops ---------------------------------------------------------------------------------------------
@@ -429,7 +437,7 @@ def _following(
     if not redirect.same_origin:
         following._auth = following._cookies = None
         if options.netrc is not None:
-            options.netrc(following)
+            options.netrc.authorize(following, redirect.url)
     return following
 
 
@@ -438,7 +446,7 @@ def _send_arguments(options: CallOptions) -> dict[str, Any]:
     timeouts = options.timeouts
     return {
         "stream": options.stream,
-        "timeout": (timeouts.connect, timeouts.read),
+        "timeout": None if timeouts == DEFAULT_TIMEOUTS else (timeouts.connect, timeouts.read),
         "verify": options.tls.verify,
         "cert": options.tls.cert,
         "proxies": {} if options.proxies is None else options.proxies.as_dict(),

@@ -28,7 +28,9 @@ def as_pairs(value: Any, argument: str) -> list[tuple[Any, Any]]:
     try:
         return [(name, item) for name, item in items]
     except (TypeError, ValueError):
-        raise InvalidRequest(f"{argument}= must be a mapping or (name, value) pairs, not {type(value).__name__}") from None
+        raise InvalidRequest(
+            f"{argument}= must be a mapping or (name, value) pairs, not {type(value).__name__}"
+        ) from None
 
 
 def merge_headers(defaults: Mapping[str, Any], given: Any) -> CaseInsensitiveDict:

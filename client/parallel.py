@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _queue import SimpleQueue
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from client.exceptions import InvalidRequest
 from client.request import Request
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "as_completed", "in_order"]
 
 #: A URL, a (method, url) pair, a `Request`, or a mapping of `Session.request`'s arguments.
-Job = "str | bytes | URL | tuple[str, str] | Request | Mapping[str, Any]"
+Job: TypeAlias = "str | bytes | URL | tuple[str, str] | Request | Mapping[str, Any]"
 
 #: Jobs under way or waiting to be taken, for each worker.
 _LOOK_AHEAD = 2

@@ -8,26 +8,18 @@ shared by any number of threads; nothing of a call is stored on it but cookies.
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
-from client.base_url import resolve_on_base
-from client.cookies import RequestsCookieJar, cookiejar_from_dict
-from client.decoders import ACCEPT_ENCODING
-from client.environment import Environment
+from client.defaults import Defaults, default_headers
 from client.exceptions import InvalidRequest, InvalidSchema, SessionClosed
-from client.exchange import CallOptions, add_cookies, run
-from client.headers import CaseInsensitiveDict, encode_fields
+from client.exchange import add_cookies, run
+from client.merging import merge_headers
 from client.request import PreparedRequest, Request
-from client.retries import Retry
-from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
-from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, NotGiven, Timeouts, timeout_error
+from client.timeouts import NOT_GIVEN, timeout_error
 from client.transport.dialer import NetworkOptions
 from client.transport.pool import DEFAULT_LIMITS, ConnectionPool, PoolLimits
-from client.transport.tls import TLSSettings
-from client.redirects import same_origin
-from client.url import URL, parse_url
+from client.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,34 +29,23 @@ if TYPE_CHECKING:
     from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
     from client.parallel import Job
     from client.response import Response
-    from client.retries import Attempt
-    from client.timeouts import TimeoutTypes
+    from client.exchange import CallOptions
+    from client.retries import Attempt, Retry
+    from client.timeouts import NotGiven, TimeoutTypes
     from client.transport.cancel import CancelToken
     from client.transport.resolver import Resolver
     from client.transport.tls import CertTypes, VerifyTypes
     from client.transport.wire import Transport
+    from client.url import URL
     from client.workers import RequestFuture, WorkerPool
 
-__all__ = ["Session", "default_headers", "session"]
-
-#: Methods whose request has no body unless one is given, so that a call without arguments needs no preparation.
-_BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-
-#: What every session sends, and the only fields that go to a foreign origin from a session with a ``base_url``.
-_DEFAULT_HEADERS: Final = {"User-Agent": "threadwire/0.1.0", "Accept-Encoding": ACCEPT_ENCODING, "Accept": "*/*"}
-
+__all__ = ["Session", "session"]
 
 #: Schemes that need no mounted adapter.
 _OWN_SCHEMES: Final = frozenset({"http", "https", "http+unix"})
 
-#: Different TLS settings that are remembered with their contexts; calls rarely bring more than two.
-_MAX_TLS_SETTINGS: Final = 16
 
-#: Attributes behind a property.
-_STORED_AS: Final = {"cookies": "_cookies", "verify": "_verify"}
-
-
-class Session:
+class Session(Defaults):
     """A place for everything that calls have in common.
 
     Args:
@@ -141,14 +122,13 @@ class Session:
         on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = None,
     ) -> None:
         """Hold the settings; no connection, thread or file is opened before the first call."""
+        super().__init__(cookies, verify)
         self.base_url = None if base_url is None else parse_url(base_url)
         self.headers = merge_headers(default_headers(), headers)
         self.params = {} if params is None else params
         self.auth = auth
-        self.cookies = cookies
         self.timeout = timeout
         self.retries = retries
-        self.verify = verify
         self.cert = cert
         self.proxies = {} if proxies is None else dict(proxies)
         self.trust_env = trust_env
@@ -165,8 +145,6 @@ class Session:
         self.adapters: OrderedDict[str, BaseAdapter] = OrderedDict()
         self._workers = min(32, 4 * (os.cpu_count() or 1)) if workers is None else workers
         self._worker_pool: WorkerPool | None = None
-        self._lock = allocate_lock()
-        self._environment: Environment | None = None
         self._transport = transport or ConnectionPool(
             _limits_for(limits, self._workers),
             NetworkOptions(
@@ -177,28 +155,6 @@ class Session:
             ),
             uds,
         )
-        self._fields: tuple[Any, int, list[tuple[bytes, bytes]]] | None = None
-        self._tls: dict[TLSSettings, TLSSettings] = {}
-        self._proxies_seen: dict[str, str | None] = {}
-        self._options: CallOptions | None = None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; what was worked out from the settings is worked out anew at the next call."""
-        if name == "cookies" and not isinstance(value, RequestsCookieJar):
-            value = cookiejar_from_dict(value)
-        self.__dict__[_STORED_AS.get(name, name)] = value
-        self.__dict__["_options"] = None
-
-    @property
-    def cookies(self) -> RequestsCookieJar:
-        """The jar. Assign a mapping or an iterable of cookies to start another one."""
-        return self.__dict__["_cookies"]  # type: ignore[no-any-return]
-
-    @property
-    def verify(self) -> VerifyTypes:
-        """Whom to trust; True unless set."""
-        verify = self.__dict__["_verify"]
-        return True if verify is NOT_GIVEN else verify  # type: ignore[no-any-return]
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
@@ -245,7 +201,9 @@ class Session:
             TooManyRedirects, RedirectError, RetryError: The call went on, and to no good end.
             ChunkedEncodingError, ContentDecodingError, BodyTooLarge: The body is broken, cut short or too large.
         """
-        request = self._prepare(method, url, params, data, headers, cookies, files, auth, hooks, json, trailers)
+        request = self._prepare(
+            method, url, params, data, headers, cookies, files, auth, hooks, json, trailers
+        )
         options = self._options_for(
             timeout, allow_redirects, stream, proxies, verify, cert, retries, idempotent, expect, progress, max_body,
             max_ratio, auth is not None,
@@ -296,7 +254,7 @@ class Session:
             InvalidRequest: A part is wrong.
         """
         prepared = self._prepare(
-            request.method or "",
+            request.method,
             request.url,
             request.params or None,
             request.data or None,
@@ -365,6 +323,20 @@ class Session:
         """
         return self._pool().submit(lambda token: self.request(method, url, **arguments, _cancel=token))
 
+    @overload
+    def map(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise"] = "raise",
+        **arguments: Unpack[RequestArguments],
+    ) -> Iterator[Response]: ...
+
+    @overload
+    def map(
+        self, jobs: Iterable[Job], *, on_error: Literal["return"], **arguments: Unpack[RequestArguments]
+    ) -> Iterator[Response | Exception]: ...
+
     def map(
         self,
         jobs: Iterable[Job],
@@ -391,6 +363,20 @@ class Session:
 
         return in_order(self, self._pool(), jobs, on_error, arguments)
 
+    @overload
+    def as_completed(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise"] = "raise",
+        **arguments: Unpack[RequestArguments],
+    ) -> Iterator[Response]: ...
+
+    @overload
+    def as_completed(
+        self, jobs: Iterable[Job], *, on_error: Literal["return"], **arguments: Unpack[RequestArguments]
+    ) -> Iterator[Response | Exception]: ...
+
     def as_completed(
         self,
         jobs: Iterable[Job],
@@ -402,6 +388,27 @@ class Session:
         from client.parallel import as_completed
 
         return as_completed(self, self._pool(), jobs, on_error, arguments)
+
+    # -- adapters ------------------------------------------------------------------------------------------------
+
+    def mount(self, prefix: str, adapter: BaseAdapter) -> None:
+        """Send requests whose URL starts with *prefix* through *adapter*; the longest prefix wins."""
+        self.adapters[prefix] = adapter
+        for shorter in [key for key in self.adapters if len(key) < len(prefix)]:
+            self.adapters.move_to_end(shorter)
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """Return the adapter for *url*: a mounted one, or one around this session's own transport.
+
+        Raises:
+            InvalidSchema: There is none for the URL's scheme.
+        """
+        from client.adapters import HTTPAdapter
+
+        adapter = self._adapter_for(parse_url(url))
+        if adapter is None:
+            adapter = HTTPAdapter.around(self._transport)
+        return adapter
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -435,150 +442,6 @@ class Session:
     def __repr__(self) -> str:
         """Show the connections' state."""
         return f"<Session {self._transport!r}>"
-
-    # -- from arguments to a request and its options -------------------------------------------------------------
-
-    def _prepare(
-        self,
-        method: str,
-        url: str | bytes | URL,
-        params: Any,
-        data: Any,
-        headers: Any,
-        cookies: Any,
-        files: Any,
-        auth: Any,
-        hooks: Any,
-        json: Any,
-        trailers: Any,
-    ) -> PreparedRequest:
-        """Merge a call's arguments with the session's defaults into a request that is ready to be sent."""
-        target = parse_url(url) if self.base_url is None else resolve_on_base(self.base_url, url)
-        netrc = self._surroundings().netrc
-        if (
-            data is None
-            and json is None
-            and headers is None
-            and params is None
-            and files is None
-            and auth is None
-            and cookies is None
-            and hooks is None
-            and trailers is None
-            and self.auth is None
-            and self.base_url is None
-            and not self.params
-            and not self.hooks["response"]
-            and netrc is None
-            and method in _BARE_METHODS
-            and target.username is None
-            and target.password is None
-        ):
-            return PreparedRequest.quick(method, target, self._default_fields())
-        home = self.base_url is None or same_origin(self.base_url, target)
-        has_userinfo = target.username is not None or target.password is not None
-        prepared = PreparedRequest()
-        prepared.prepare(
-            method=method,
-            url=target,
-            headers=merge_headers(self.headers if home else default_headers(), headers),
-            params=merge_params(self.params if home else None, params),
-            files=files,
-            data=data,
-            json=json,
-            auth=auth if auth is not None or has_userinfo or not home else self.auth,
-            hooks=merge_hooks(self.hooks, hooks),
-            trailers=trailers,
-        )
-        prepared._cookies = None if cookies is None else cookiejar_from_dict(cookies)
-        prepared._at_home = home
-        if netrc is not None and prepared._auth is None:
-            netrc.authorize(prepared, target)
-        return prepared
-
-    def _default_fields(self) -> list[tuple[bytes, bytes]]:
-        """Return the session's headers, checked and encoded; the same list until someone changes them."""
-        headers = self.headers
-        cached = self._fields
-        if cached is not None and cached[0] is headers and cached[1] == headers.version:
-            return cached[2]
-        fields = encode_fields((name, value) for name, value in headers.items() if value is not None)
-        self.__dict__["_fields"] = (headers, headers.version, fields)
-        return fields
-
-    def _surroundings(self) -> Environment:
-        """Return what the environment says, read at the first call."""
-        if self._environment is None:
-            self.__dict__["_environment"] = Environment(os.environ if self.trust_env else {})
-        return self._environment  # type: ignore[return-value]  # set above
-
-    def _options_for(
-        self,
-        timeout: TimeoutTypes = NOT_GIVEN,
-        allow_redirects: bool = True,
-        stream: bool | None = None,
-        proxies: Mapping[str, str | None] | None = None,
-        verify: VerifyTypes | None = None,
-        cert: CertTypes = None,
-        retries: int | Retry | NotGiven | None = NOT_GIVEN,
-        idempotent: bool | None = None,
-        expect: bool | int = False,
-        progress: Callable[[int, int | None], object] | None = None,
-        max_body: int | NotGiven | None = NOT_GIVEN,
-        max_ratio: float | NotGiven | None = NOT_GIVEN,
-        has_auth: bool = False,
-    ) -> CallOptions:
-        """Merge a call's settings with the session's; those of a call that brings none are kept."""
-        is_plain = (
-            timeout is NOT_GIVEN
-            and allow_redirects is True
-            and (stream is None or stream is False)
-            and proxies is None
-            and verify is None
-            and cert is None
-            and retries is NOT_GIVEN
-            and idempotent is None
-            and expect is False
-            and progress is None
-            and max_body is NOT_GIVEN
-            and max_ratio is NOT_GIVEN
-            and not has_auth
-        )
-        if is_plain and self._options is not None and self.proxies == self._proxies_seen and not self.stream:
-            return self._options
-        surroundings = self._surroundings()
-        retries = self.retries if isinstance(retries, NotGiven) else retries
-        options = CallOptions(
-            timeouts=Timeouts.of(timeout).or_else(Timeouts.of(self.timeout)).or_else(DEFAULT_TIMEOUTS),
-            tls=self._tls_settings(verify, cert),
-            proxies=merge_proxies(proxies, self.proxies, surroundings.proxies),
-            retries=Retry.of(retries) if retries else None,
-            netrc=None if surroundings.netrc is None or has_auth or self.auth else surroundings.netrc.authorize,
-            allow_redirects=allow_redirects,
-            max_redirects=self.max_redirects,
-            stream=self.stream if stream is None else stream,
-            idempotent=idempotent,
-            expect=expect,
-            progress=progress,
-            max_body=self.max_body if isinstance(max_body, NotGiven) else max_body,
-            max_ratio=self.max_ratio if isinstance(max_ratio, NotGiven) else max_ratio,
-        )
-        if is_plain and not self.stream:
-            self.__dict__["_options"] = options
-            self.__dict__["_proxies_seen"] = dict(self.proxies)
-        return options
-
-    def _tls_settings(self, verify: VerifyTypes | None, cert: CertTypes) -> TLSSettings:
-        """Return the settings for a call; equal ones are one object, so that their context is made once."""
-        surroundings = self._surroundings()
-        if verify is None:
-            given = self.__dict__["_verify"]
-            verify = (surroundings.verify or True) if given is NOT_GIVEN else given
-        settings = TLSSettings(verify, self.cert if cert is None else cert, keylog=surroundings.keylog)
-        with self._lock:
-            if len(self._tls) >= _MAX_TLS_SETTINGS:
-                self._tls.clear()
-            return self._tls.setdefault(settings, settings)
 
     def _pool(self) -> WorkerPool:
         """Return the workers, which start with the first job."""
@@ -625,11 +488,6 @@ class Session:
 def session() -> Session:
     """Return a new `Session` (requests' function of that name)."""
     return Session()
-
-
-def default_headers() -> CaseInsensitiveDict:
-    """Return the fields that every session sends unless it is told otherwise."""
-    return CaseInsensitiveDict(_DEFAULT_HEADERS)
 
 
 def _limits_for(limits: PoolLimits | None, workers: int) -> PoolLimits:

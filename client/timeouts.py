@@ -24,7 +24,16 @@ from client.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DEFAULT_TIMEOUTS", "NOT_GIVEN", "Budget", "Deadline", "NotGiven", "Phase", "TimeoutTypes", "Timeouts"]
+__all__ = [
+    "DEFAULT_TIMEOUTS",
+    "NOT_GIVEN",
+    "Budget",
+    "Deadline",
+    "NotGiven",
+    "Phase",
+    "TimeoutTypes",
+    "Timeouts",
+]
 
 Setting: TypeAlias = Literal["connect", "read", "write", "pool", "total"]
 Phase: TypeAlias = Literal["pool", "dns", "connect", "proxy", "tls", "write", "continue", "read", "total"]
@@ -150,7 +159,9 @@ class Timeouts:
     def __repr__(self) -> str:
         """Show the limits that are given."""
         given = [(name, getattr(self, name)) for name in ("connect", "read", "write", "pool", "total")]
-        return f"Timeouts({', '.join(f'{name}={value!r}' for name, value in given if value is not NOT_GIVEN)})"
+        return (
+            f"Timeouts({', '.join(f'{name}={value!r}' for name, value in given if value is not NOT_GIVEN)})"
+        )
 
 
 _UNSET: Final = Timeouts()
@@ -243,4 +254,6 @@ class Deadline:
 def timeout_error(setting: Setting, seconds: float, phase: Phase) -> Timeout:
     """Build the error that says which setting fired, after how many seconds, and in which phase."""
     message = f"{setting} timeout of {seconds:g} s passed in phase {phase!r}"
-    return _ERROR_OF_SETTING[setting](message, phase="total" if setting == "total" else phase, seconds=seconds)
+    return _ERROR_OF_SETTING[setting](
+        message, phase="total" if setting == "total" else phase, seconds=seconds
+    )

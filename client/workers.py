@@ -138,7 +138,7 @@ class WorkerPool:
 
     def __init__(self, size: int) -> None:
         """Start no thread yet."""
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if size < 1:
             raise InvalidRequest(f"workers={size!r}: expected a number of threads, at least 1")
         self.size = size
         self.process = os.getpid()
@@ -154,7 +154,9 @@ class WorkerPool:
             if crew.queued > crew.idle and len(crew.threads) < self.size:
                 # Daemons, so that a thread which user code holds for ever does not hold the interpreter too;
                 # `_finish_at_exit` waits for the work that was submitted.
-                thread = threading.Thread(target=crew.work, name=f"threadwire-{len(crew.threads)}", daemon=True)
+                thread = threading.Thread(
+                    target=crew.work, name=f"threadwire-{len(crew.threads)}", daemon=True
+                )
                 crew.threads.add(thread)
                 crew.idle += 1
                 thread.start()

@@ -375,7 +375,9 @@ def _is_tls_failure(error: OSError) -> bool:
     """Say whether the TLS layer itself failed; a cut without close_notify is the peer's disappearance."""
     import ssl
 
-    return isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    return isinstance(error, ssl.SSLError) and not isinstance(
+        error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    )
 
 
 def _describe(error: OSError) -> str:

@@ -97,7 +97,10 @@ class ConnectionPool:
     """
 
     def __init__(
-        self, limits: PoolLimits = DEFAULT_LIMITS, options: NetworkOptions | None = None, uds: str | None = None
+        self,
+        limits: PoolLimits = DEFAULT_LIMITS,
+        options: NetworkOptions | None = None,
+        uds: str | None = None,
     ) -> None:
         """Start empty; nothing is opened before the first request."""
         for name in ("total", "per_origin"):
@@ -271,7 +274,9 @@ class ConnectionPool:
         except BaseException:
             self._free_slot(key)
             raise
-        connection = HTTPConnection(dialed.sock, dialed.info, key, generation=self._generation, epoch=self._epoch)
+        connection = HTTPConnection(
+            dialed.sock, dialed.info, key, generation=self._generation, epoch=self._epoch
+        )
         with self._lock:
             self._open.add(connection)
         return connection

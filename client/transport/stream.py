@@ -99,7 +99,9 @@ def exchange(
             error.response_started = answer.started
         raise
     reused, connection.reused = connection.reused, True
-    return ResponseStream(connection, head, call, owner, reused, (started_at, acquired_at, sent_at, monotonic()))
+    return ResponseStream(
+        connection, head, call, owner, reused, (started_at, acquired_at, sent_at, monotonic())
+    )
 
 
 class ResponseStream:
@@ -343,7 +345,9 @@ class ResponseStream:
         failure: BaseException = error
         if isinstance(error, (RemoteDisconnected, protocol.RemoteProtocolError)):
             failure = self._broken_body(error)
-        self._failure = failure if isinstance(failure, Exception) else IncompleteBody("reading was interrupted")
+        self._failure = (
+            failure if isinstance(failure, Exception) else IncompleteBody("reading was interrupted")
+        )
         return failure
 
     def _broken_body(self, error: Exception) -> ChunkedEncodingError:
@@ -374,22 +378,30 @@ class ResponseStream:
         """
         if self._finished:
             return
+        if self._connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
+            self._take_in_what_has_arrived()
+        self._give_up()
+
+    def _take_in_what_has_arrived(self) -> None:
         connection = self._connection
-        if connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
-            kept = [bytes(self._buffer), self._buffered()]
-            size = 0
-            while not self._finished and size <= _DRAIN_LIMIT and (data := connection.receive_ready()):
-                connection.engine.receive_data(data)
-                kept.append(self._buffered())
-                size += len(data)
-            self._buffer = b"".join(kept)
-        if not self._finished:
-            self._buffer = b""
-            self._finished = True
-            self._failure = StreamConsumedError("the response was closed before its body was read")
-            if self._call.cancel is not None:
-                self._call.cancel.detach()
-            self._owner.discard(connection)
+        kept = [bytes(self._buffer), self._buffered()]
+        size = 0
+        while not self._finished and size <= _DRAIN_LIMIT and (data := connection.receive_ready()):
+            connection.engine.receive_data(data)
+            kept.append(self._buffered())
+            size += len(data)
+        self._buffer = b"".join(kept)
+
+    def _give_up(self) -> None:
+        """Have the connection closed unless the body is complete."""
+        if self._finished:
+            return
+        self._buffer = b""
+        self._finished = True
+        self._failure = StreamConsumedError("the response was closed before its body was read")
+        if self._call.cancel is not None:
+            self._call.cancel.detach()
+        self._owner.discard(self._connection)
 
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, in blocking mode, and the bytes that followed the head.

@@ -129,22 +129,26 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
         WriteTimeout, TotalTimeout: The peer took nothing in time; ``bytes_sent`` is exact.
         Exception: Whatever the body's iterator raises.
     """
-    engine, body = connection.engine, request.body
-    target, headers = request.for_proxy(call.proxy) if call.proxy is not None else (request.url.target, request.headers)
+    body, trailers = request.body, request.trailers
+    if call.proxy is None:
+        target, headers = request.url.target, request.headers
+    else:
+        target, headers = request.for_proxy(call.proxy)
+    engine = connection.engine
     try:
-        head = engine.send(protocol.Request(method=request.method, target=target, headers=headers))
+        head = engine.send(protocol.Request(method=request.method, target=target, headers=headers)) or b""
     except protocol.LocalProtocolError as error:
         raise InvalidRequest(str(error)) from error
-    if body is None and request.trailers is None:
-        return _send_whole(connection, head + engine.send(_END), call)  # type: ignore[operator]  # both are bytes
+    if body is None and trailers is None:
+        return _send_whole(connection, head + (engine.send(_END) or b""), call)
     upload = _Upload(connection, call, answer)
     try:
-        if type(body) is bytes and len(body) <= _SMALL_BODY and not call.expect and request.trailers is None:
-            whole = b"".join((head, *engine.send_with_data_passthrough(protocol.Data(body)), engine.send(_END)))  # type: ignore[arg-type, misc]  # all are bytes
-            sent = _send_whole(connection, whole, call)
+        if type(body) is bytes and len(body) <= _SMALL_BODY and not call.expect and trailers is None:
+            parts = engine.send_with_data_passthrough(protocol.Data(body)) or []
+            sent = _send_whole(connection, b"".join([head, *parts, engine.send(_END) or b""]), call)
             upload.report(len(body))
             return sent
-        upload.run(head, request)  # type: ignore[arg-type]  # a Request always makes bytes
+        upload.run(head, request)
     except protocol.LocalProtocolError as error:
         raise InvalidBody(f"the body does not fit its announced length: {error}") from error
     return upload.sent
@@ -178,7 +182,9 @@ class _Upload:
             if not self._push(parts) or not self._answer.wait_for_continue():
                 return
             parts = []
-        pieces: Iterator[bytes] = iter((body or b"",)) if body is None or isinstance(body, bytes) else body.chunks()
+        pieces: Iterator[bytes] = (
+            iter((body or b"",)) if body is None or isinstance(body, bytes) else body.chunks()
+        )
         done = 0
         for piece in pieces:
             if not len(piece):
@@ -221,7 +227,9 @@ class _Upload:
     def _wait_for_room(self) -> bool:
         """Wait until the kernel takes more; return False once the answer or the end came in first."""
         deadline = self._call.deadline
-        readable, writable = self._connection.wait(for_write=True, seconds=deadline.remaining("write", "write"))
+        readable, writable = self._connection.wait(
+            for_write=True, seconds=deadline.remaining("write", "write")
+        )
         if readable and self._answer.has_come():
             return False
         if not (readable or writable):

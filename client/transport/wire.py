@@ -103,7 +103,12 @@ class Proxy:
     __slots__ = ("authorization", "host", "port", "scheme", "tls")
 
     def __init__(
-        self, scheme: str, host: str, port: int, authorization: bytes | None = None, tls: TLSSettings | None = None
+        self,
+        scheme: str,
+        host: str,
+        port: int,
+        authorization: bytes | None = None,
+        tls: TLSSettings | None = None,
     ) -> None:
         """Hold the five parts."""
         self.scheme = scheme
@@ -143,7 +148,17 @@ class Call:
         trace: Called with (event name, facts) as the call goes on; None costs nothing.
     """
 
-    __slots__ = ("cancel", "deadline", "expect", "fresh", "on_informational", "on_sent", "proxy", "tls", "trace")
+    __slots__ = (
+        "cancel",
+        "deadline",
+        "expect",
+        "fresh",
+        "on_informational",
+        "on_sent",
+        "proxy",
+        "tls",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -155,7 +170,7 @@ class Call:
         fresh: bool = False,
         expect: bool = False,
         on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = None,
-        on_sent: Callable[[int], None] | None = None,
+        on_sent: Callable[[int], object] | None = None,
         trace: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
         """Hold the facts; one `Call` serves all hops of a call, with ``proxy`` set anew for each."""
@@ -229,10 +244,13 @@ class WireResponse(Protocol):
     status: int
     reason: bytes
     http_version: bytes
-    headers: Sequence[tuple[bytes, bytes]]
     info: ConnectionInfo
     reused: bool
-    timings: dict[str, float]
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]: ...  # noqa: D102  # see Attributes
+    @property
+    def timings(self) -> dict[str, float]: ...  # noqa: D102  # see Attributes
 
     def read(self, size: int | None = None) -> bytes:
         """Return the next bytes of the body, as they are on the wire but for chunking.

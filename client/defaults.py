@@ -1,0 +1,257 @@
+"""`Defaults`: what a session knows, and how a call's own arguments are merged with it.
+
+Call before session before environment before default.  The result is a `PreparedRequest`, what to send, and
+`CallOptions`, how to do it; from there on nothing asks the session about its settings again.  A call that brings
+nothing of its own costs next to nothing here: its header block and its options are kept until a setting changes.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, Any, Final
+
+from client.base_url import resolve_on_base
+from client.cookies import RequestsCookieJar, cookiejar_from_dict
+from client.decoders import ACCEPT_ENCODING
+from client.environment import Environment
+from client.exchange import CallOptions
+from client.headers import CaseInsensitiveDict, encode_fields
+from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
+from client.redirects import same_origin
+from client.request import PreparedRequest
+from client.retries import Retry
+from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, NotGiven, Timeouts
+from client.transport.tls import TLSSettings
+from client.url import URL, parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from client.retries import Attempt
+    from client.timeouts import TimeoutTypes
+    from client.transport.tls import CertTypes, VerifyTypes
+
+__all__ = ["Defaults", "default_headers"]
+
+#: Methods whose request has no body unless one is given, so that a call without arguments needs no preparation.
+_BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+#: Fields that are worked out for each request, so that a session which sets one has no block to reuse.
+_NOT_REUSABLE: Final = frozenset({"host", "content-length", "transfer-encoding", "trailer"})
+
+_DEFAULT_HEADERS: Final = {
+    "User-Agent": "threadwire/0.1.0",
+    "Accept-Encoding": ACCEPT_ENCODING,
+    "Accept": "*/*",
+}
+
+#: Different TLS settings that are remembered with their contexts; calls rarely bring more than two.
+_MAX_TLS_SETTINGS: Final = 16
+
+
+class Defaults:
+    """The settings of a session; see `client.session.Session`, which sets them, for what each means."""
+
+    base_url: URL | None
+    headers: CaseInsensitiveDict
+    params: Any
+    auth: Any
+    timeout: TimeoutTypes
+    retries: int | Retry | None
+    cert: CertTypes
+    proxies: dict[str, str | None]
+    trust_env: bool
+    max_redirects: int
+    max_body: int | None
+    max_ratio: float | None
+    stream: bool
+    on_retry: Callable[[Attempt], object] | None
+    hooks: dict[str, list[Callable[..., Any]]]
+
+    def __init__(self, cookies: Any, verify: VerifyTypes | NotGiven) -> None:
+        """Take over what is behind a property, and start with nothing worked out."""
+        self.cookies = cookies
+        self._verify = verify
+        self._lock = allocate_lock()
+        self._environment: Environment | None = None
+        self._tls: dict[TLSSettings, TLSSettings] = {}
+        self._fields: tuple[Any, int, list[tuple[bytes, bytes]] | None] | None = None
+        self._proxies_seen: dict[str, str | None] = {}
+        self._options: CallOptions | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the options that were worked out are worked out anew at the next call."""
+        super().__setattr__(name, value)
+        self.__dict__["_options"] = None
+
+    @property
+    def cookies(self) -> RequestsCookieJar:
+        """The jar. Assign a mapping or an iterable of cookies to start another one."""
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        self._cookies = cookies if isinstance(cookies, RequestsCookieJar) else cookiejar_from_dict(cookies)
+
+    @property
+    def verify(self) -> VerifyTypes:
+        """Whom to trust; True unless set."""
+        return True if isinstance(self._verify, NotGiven) else self._verify
+
+    @verify.setter
+    def verify(self, verify: VerifyTypes) -> None:
+        self._verify = verify
+
+    def _prepare(
+        self,
+        method: Any,
+        url: Any,
+        params: Any,
+        data: Any,
+        headers: Any,
+        cookies: Any,
+        files: Any,
+        auth: Any,
+        hooks: Any,
+        json: Any,
+        trailers: Any,
+    ) -> PreparedRequest:
+        """Merge a call's arguments with the session's defaults into a request that is ready to be sent."""
+        target = parse_url(url) if self.base_url is None else resolve_on_base(self.base_url, url)
+        netrc = self._surroundings().netrc
+        if (
+            data is None
+            and json is None
+            and headers is None
+            and params is None
+            and files is None
+            and auth is None
+            and cookies is None
+            and hooks is None
+            and trailers is None
+            and self.auth is None
+            and self.base_url is None
+            and not self.params
+            and not self.hooks["response"]
+            and netrc is None
+            and method in _BARE_METHODS
+            and target.username is None
+            and target.password is None
+            and (fields := self._default_fields()) is not None
+        ):
+            return PreparedRequest.quick(method, target, fields)
+        home = self.base_url is None or same_origin(self.base_url, target)
+        has_userinfo = target.username is not None or target.password is not None
+        prepared = PreparedRequest()
+        prepared.prepare(
+            method=method,
+            url=target,
+            headers=merge_headers(self.headers if home else default_headers(), headers),
+            params=merge_params(self.params if home else None, params),
+            files=files,
+            data=data,
+            json=json,
+            auth=auth if auth is not None or has_userinfo or not home else self.auth,
+            hooks=merge_hooks(self.hooks, hooks),
+            trailers=trailers,
+        )
+        prepared._cookies = None if cookies is None else cookiejar_from_dict(cookies)
+        prepared._at_home = home
+        if netrc is not None and auth is None and self.auth is None and not has_userinfo:
+            netrc.authorize(prepared, target)
+        return prepared
+
+    def _default_fields(self) -> list[tuple[bytes, bytes]] | None:
+        """Return the session's headers, checked and encoded: the same list until someone changes them.
+
+        None if they hold a field that depends on the request.
+        """
+        headers, cached = self.headers, self._fields
+        if cached is not None and cached[0] is headers and cached[1] == headers.version:
+            return cached[2]
+        fields = None
+        if not any(name in headers for name in _NOT_REUSABLE):
+            fields = encode_fields([(name, value) for name, value in headers.items() if value is not None])
+        self.__dict__["_fields"] = (headers, headers.version, fields)
+        return fields
+
+    def _surroundings(self) -> Environment:
+        """Return what the environment says, read at the first call."""
+        if self._environment is None:
+            self.__dict__["_environment"] = Environment(os.environ if self.trust_env else {})
+        return self._environment  # type: ignore[return-value]  # set above
+
+    def _options_for(
+        self,
+        timeout: TimeoutTypes = NOT_GIVEN,
+        allow_redirects: bool = True,
+        stream: bool | None = None,
+        proxies: Mapping[str, str | None] | None = None,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes = None,
+        retries: int | Retry | NotGiven | None = NOT_GIVEN,
+        idempotent: bool | None = None,
+        expect: bool | int = False,
+        progress: Callable[[int, int | None], object] | None = None,
+        max_body: int | NotGiven | None = NOT_GIVEN,
+        max_ratio: float | NotGiven | None = NOT_GIVEN,
+        has_auth: bool = False,
+    ) -> CallOptions:
+        """Merge a call's settings with the session's; those of a call that brings none are kept."""
+        is_plain = (
+            timeout is NOT_GIVEN
+            and allow_redirects is True
+            and (stream is None or stream is False)
+            and proxies is None
+            and verify is None
+            and cert is None
+            and retries is NOT_GIVEN
+            and idempotent is None
+            and expect is False
+            and progress is None
+            and max_body is NOT_GIVEN
+            and max_ratio is NOT_GIVEN
+            and not has_auth
+        )
+        if is_plain and self._options is not None and self.proxies == self._proxies_seen and not self.stream:
+            return self._options
+        surroundings = self._surroundings()
+        retries = self.retries if isinstance(retries, NotGiven) else retries
+        options = CallOptions(
+            timeouts=Timeouts.of(timeout).or_else(Timeouts.of(self.timeout)).or_else(DEFAULT_TIMEOUTS),
+            tls=self._tls_settings(verify, cert),
+            proxies=merge_proxies(proxies, self.proxies, surroundings.proxies),
+            retries=Retry.of(retries) if retries else None,
+            netrc=None if has_auth or self.auth is not None else surroundings.netrc,
+            allow_redirects=allow_redirects,
+            max_redirects=self.max_redirects,
+            stream=self.stream if stream is None else stream,
+            idempotent=idempotent,
+            expect=expect,
+            progress=progress,
+            max_body=self.max_body if isinstance(max_body, NotGiven) else max_body,
+            max_ratio=self.max_ratio if isinstance(max_ratio, NotGiven) else max_ratio,
+            on_retry=self.on_retry,
+        )
+        if is_plain and not self.stream:
+            self.__dict__["_options"] = options
+            self.__dict__["_proxies_seen"] = dict(self.proxies)
+        return options
+
+    def _tls_settings(self, verify: VerifyTypes | None, cert: CertTypes) -> TLSSettings:
+        """Return the settings for a call; equal ones are one object, so that their context is made once."""
+        surroundings = self._surroundings()
+        if verify is None:
+            given = self.__dict__["_verify"]
+            verify = (surroundings.verify or True) if given is NOT_GIVEN else given
+        settings = TLSSettings(verify, self.cert if cert is None else cert, keylog=surroundings.keylog)
+        with self._lock:
+            if len(self._tls) >= _MAX_TLS_SETTINGS:
+                self._tls.clear()
+            return self._tls.setdefault(settings, settings)
+
+
+def default_headers() -> CaseInsensitiveDict:
+    """Return the fields that every session sends unless it is told otherwise."""
+    return CaseInsensitiveDict(_DEFAULT_HEADERS)
