@@ -29,7 +29,8 @@ __all__ = ["load", "save"]
 
 _HEADER: Final = "# Netscape HTTP Cookie File\n# Kept by threadwire. Do not edit while it is in use.\n\n"
 _HTTP_ONLY: Final = "#HttpOnly_"
-_EXPIRY: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]*)?")  # some browsers' exports have fractions
+# Some browsers' exports have fractions; the standard library writes nothing for the end of the session.
+_EXPIRY: Final = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]*)?)?")
 
 
 def save(path: str | PathLike[str], cookies: Iterable[Cookie]) -> None:
@@ -115,7 +116,7 @@ def _cookie(line: str) -> Cookie | None:
             domain=domain,
             path=path,
             secure=secure.upper() == "TRUE",
-            expires=int(float(expiry)) or None,
+            expires=int(float(expiry or 0)) or None,
             host_only=subdomains.upper() != "TRUE" or not has_subdomains(domain),
             http_only=line.startswith(_HTTP_ONLY),
         )
