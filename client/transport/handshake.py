@@ -133,8 +133,6 @@ def _explained(error: BaseException, settings: TLSSettings, where: str) -> Conne
         return SSLError(f"TLS handshake with {where} failed: {error.reason or error.strerror}{hint}")
     if isinstance(error, OSError):
         return ConnectError(f"the connection to {where} broke during the TLS handshake: {error.strerror}")
-    if isinstance(error, (ValueError, TypeError)):  # of wrap_socket: not a host name
-        return SSLError(f"TLS handshake with {where} is not possible: {error}")
     return None
 
 

@@ -8,6 +8,7 @@ setting can lower verification.  `ssl` is imported when the first context is mad
 from __future__ import annotations
 
 import os
+import re
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -25,6 +26,9 @@ CertTypes: TypeAlias = "str | os.PathLike[str] | tuple[str | os.PathLike[str], .
 
 SYSTEM: Final = "system"
 
+_LABEL = r"[A-Za-z0-9_\-]{1,63}"
+_SERVER_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
 
 class TLSSettings:
     """What a TLS connection must prove, and what we show; part of what tells connections apart.
@@ -38,7 +42,8 @@ class TLSSettings:
             (certificate, key, password).
         fingerprint: SHA-256 of the server's certificate (DER), 32 bytes or 64 hex digits, colons allowed. It
             is demanded on top of ``verify``; with ``verify=False`` it is all that is checked.
-        server_name: Name for SNI and for the certificate to match, in place of the URL's host.
+        server_name: Name (ASCII) or IP address for SNI and for the certificate to match, in place of the
+            URL's host.
         keylog: File that session keys are appended to, for Wireshark; what ``SSLKEYLOGFILE`` names.
 
     Raises:
@@ -63,7 +68,7 @@ class TLSSettings:
         self.verify: bool | str | ssl.SSLContext = _verify(verify)
         self.cert = _cert(cert)
         self.fingerprint = _fingerprint(fingerprint)
-        self.server_name = server_name
+        self.server_name = _server_name(server_name)
         self.keylog = keylog
         self._context: ssl.SSLContext | None = None
         self._lock = allocate_lock()
@@ -150,6 +155,13 @@ def _cert(value: CertTypes) -> tuple[str, str | None, str | bytes | None] | None
         return os.fspath(certificate), None if key is None else os.fspath(key), password
     except TypeError as error:
         raise InvalidRequest("cert=: expected paths of PEM files") from error
+
+
+def _server_name(value: str | None) -> str | None:
+    # Here and not at the handshake: CPython leaks the socket when wrap_socket meets a name that it can't encode.
+    if value is not None and not _SERVER_NAME.fullmatch(value):
+        raise InvalidRequest(f"server_name={value!r}: expected a host name in ASCII or an IP address")
+    return value
 
 
 def _fingerprint(value: str | bytes | None) -> bytes | None:

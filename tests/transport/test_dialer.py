@@ -207,6 +207,11 @@ def test_families_take_turns(first: int | None, expected: list[str]) -> None:
 
 def test_the_family_that_won_goes_first_the_next_time(scripted_server: ScriptedServer) -> None:
     tried: list[str] = []
+
+    def allow(address: str) -> bool:
+        tried.append(address)
+        return True
+
     route = Route("http", "a.test", scripted_server.port)
 
     for _ in range(2):
@@ -214,7 +219,7 @@ def test_the_family_that_won_goes_first_the_next_time(scripted_server: ScriptedS
             scripted_server,
             route,
             resolver=found("::1", "127.0.0.1"),
-            address_filter=lambda address: not tried.append(address),
+            address_filter=allow,
         ):
             pass
 
@@ -256,10 +261,14 @@ def test_the_filter_sees_ipv4_inside_ipv6_as_ipv4(scripted_server: ScriptedServe
     """A filter that forbids 127.0.0.0/8 would let ``::ffff:127.0.0.1`` pass, which is the same machine."""
     seen: list[str] = []
 
+    def refuse(address: str) -> bool:
+        seen.append(address)
+        return False
+
     with pytest.raises(AddressNotAllowed):
         with dialed(
             Route("http", "::ffff:127.0.0.1", scripted_server.port),
-            address_filter=lambda address: bool(seen.append(address)),
+            address_filter=refuse,
         ):
             pass
 

@@ -1,0 +1,157 @@
+"""Peers that break the TLS handshake, never finish it, or end the connection in one way or the other."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from client.exceptions import ConnectError, ConnectTimeout, SSLError
+from client.transport.cancel import CancelToken
+from client.transport.dialer import Route
+from client.transport.tls import TLSSettings
+from tests.scripted_server import (
+    Close,
+    Expect,
+    ExpectClosed,
+    HalfClose,
+    Hold,
+    Pause,
+    Reset,
+    ScriptedServer,
+    Send,
+    Signal,
+)
+from tests.tls_authority import TLSAuthority
+from tests.transport.dialing import cancel_when, dialed
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+@pytest.fixture
+def trusting(tls_authority: TLSAuthority) -> TLSSettings:
+    """Settings that trust the authority of the run."""
+    return TLSSettings(str(tls_authority.bundle))
+
+
+def route_to(server: ScriptedServer, settings: TLSSettings) -> Route:
+    return Route("https", "localhost", server.port, tls=settings)
+
+
+def broken(server: ScriptedServer, settings: TLSSettings, **options: Any) -> Exception:
+    with pytest.raises(ConnectError) as caught:
+        with dialed(route_to(server, settings), **options):
+            pass
+    return caught.value
+
+
+def test_plain_http_instead_of_a_handshake_is_no_answer(
+    scripted_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    """CVE-2023-40217: bytes from before the handshake must never count as protected by it."""
+    scripted_server.script(Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), Close())
+
+    error = broken(scripted_server, trusting)
+
+    assert SSLError is type(error)
+    assert "does not seem to speak TLS" in str(error)
+
+
+@pytest.mark.parametrize("end", [Close(), HalfClose()], ids=repr)
+def test_a_close_during_the_handshake_is_an_error(
+    scripted_server: ScriptedServer, trusting: TLSSettings, end: Any
+) -> None:
+    scripted_server.script(Expect(until=b"localhost"), end)
+
+    assert "localhost" in str(broken(scripted_server, trusting))
+
+
+def test_a_reset_during_the_handshake_is_an_error(
+    scripted_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    scripted_server.script(Expect(until=b"localhost"), Reset())
+
+    error = broken(scripted_server, trusting)
+
+    assert "broke during the TLS handshake: Connection reset by peer" in str(error)
+
+
+#: Begins as one does; the 122 bytes of the record never come to an end.
+SERVER_HELLO = b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03" + bytes(32)
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("steps", [(Hold(),), (Send(SERVER_HELLO[:20], piece=1), Hold())])
+def test_a_silent_or_slow_handshake_ends_with_the_budget(
+    scripted_server: ScriptedServer, trusting: TLSSettings, steps: tuple[Any, ...]
+) -> None:
+    scripted_server.script(*steps)
+
+    started = time.monotonic()
+    error = broken(scripted_server, trusting, seconds=0.3)
+
+    assert 0.3 <= time.monotonic() - started < 1.3
+    assert isinstance(error, ConnectTimeout)
+    assert ("tls", 0.3) == (error.phase, error.seconds)
+
+
+@pytest.mark.timing
+def test_a_dripped_handshake_ends_with_the_budget(
+    scripted_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    """Each byte is progress, and none of them buys more time."""
+    drip = [step for byte in SERVER_HELLO for step in (Send(bytes([byte]), may_fail=True), Pause(0.05))]
+    scripted_server.script(*drip, Hold())
+
+    error = broken(scripted_server, trusting, seconds=0.3)
+
+    assert isinstance(error, ConnectTimeout)
+    assert "tls" == error.phase
+
+
+def test_cancelling_wakes_a_handshake(scripted_server: ScriptedServer, trusting: TLSSettings) -> None:
+    token, error, waiting = CancelToken(), KeyError("stopped"), threading.Event()
+    scripted_server.script(Expect(until=b"localhost"), Signal(waiting), ExpectClosed(silently=False))
+
+    with cancel_when(waiting, token, error), pytest.raises(KeyError) as caught:
+        with dialed(route_to(scripted_server, trusting), seconds=None, cancel=token):
+            pass
+
+    assert error is caught.value
+
+
+# -- the end of a connection ------------------------------------------------------------------------------------
+
+
+def test_a_close_without_close_notify_is_an_error(
+    scripted_tls_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    """Anybody on the way can send a FIN; only the peer can send a close_notify."""
+    scripted_tls_server.script(Send(b"hello"), HalfClose(), ExpectClosed())
+
+    with dialed(route_to(scripted_tls_server, trusting)) as connection:
+        assert b"hello" == connection.sock.recv(5)
+        with pytest.raises(ssl.SSLEOFError):
+            connection.sock.recv(5)
+
+
+class _CloseNotify:
+    """Send a close_notify and wait for the client's close."""
+
+    def play(self, conversation: Any) -> None:
+        conversation.socket.settimeout(0.01)
+        with pytest.raises((TimeoutError, ssl.SSLError)):
+            conversation.socket.unwrap()  # waits for the client's own, which does not come
+
+
+def test_a_close_with_close_notify_is_an_end(
+    scripted_tls_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    scripted_tls_server.script(Send(b"hello"), _CloseNotify(), Close())
+
+    with dialed(route_to(scripted_tls_server, trusting)) as connection:
+        assert b"hello" == connection.sock.recv(5)
+        assert b"" == connection.sock.recv(5)
