@@ -71,10 +71,12 @@ CHUNK_ROWS = (
     Row("K33", b"5\r\nhello\r\n0\r\n\n", REJ, "9112 7.1", "the last line is CRLF, not LF"),
     Row("K34", b"5\r\nhello\r\n0\n\n", REJ, "9112 7.1", "nor does LF end the last chunk"),
     Row("K35", b"5\r\nhello\r\n0\r\nX: y\r\n\r\n", ACC, "9112 7.1.2", "trailers come with the end", body=b"hello", trailers=((b"x", b"y"),)),
+    Row("K35b", b"5\r\nhello\r\n0\r\nX:\r\nY: \t\r\nZ: z \t\r\n\r\n", ACC, "9112 5", "a trailer may be empty, or have blanks behind", body=b"hello", trailers=((b"x", b""), (b"y", b""), (b"z", b"z"))),
     Row("K36", b"5\r\nhello\r\n0\r\n" + FORBIDDEN_TRAILERS + b"X: y\r\n\r\n", ACC, "9110 6.5.1", "forbidden trailers are dropped; they change neither framing nor routing nor cookies", body=b"hello", trailers=((b"x", b"y"),)),
     Row("K37", b"5\r\nhello\r\n0\r\nX : y\r\n\r\n", REJ, "9112 5.1", "trailers are fields: no blank before the colon"),
     Row("K38", b"5\r\nhello\r\n0\r\nX: y\x00\r\n\r\n", REJ, "9110 5.5", "no NUL in their values"),
     Row("K38b", b"5\r\nhello\r\n0\r\n X: y\r\n\r\n", REJ, "9112 5.2", "no blank before the first"),
+    Row("K38c", b"5\r\nhello\r\n0\r\nX: y\r\n z\r\n\r\n", REJ, "9112 5.2", "no fold in a trailer"),
     Row("K39", b"5\r\nhello\r\n0\r\nX: y\n\r\n", REJ, "9112 7.1", "no bare LF after one"),
     Row("K40", b"5\r\nhello\r\n0\r\n" + b"".join(b"X%d: y\r\n" % number for number in range(20_000)) + b"\r\n", REJ, "9110 5.4", "20000 trailers: the limits of a head hold", body=b"hello"),
 )

@@ -6,13 +6,14 @@ escapes is a crash that the peer can cause at will.
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client import protocol
 from tests.conformance.feeding import open_connection, outcome_of
 from tests.conformance.messages import Exchange, exchanges, messages_out, piece_sizes, pieces_of
-from tests.conformance.rows import Context
+from tests.conformance.rows import Context, Row
+from tests.conformance.test_verdicts import ROWS
 
 # Pieces of HTTP, right and wrong, that random bytes would never hit.
 FRAGMENTS = (
@@ -29,6 +30,33 @@ FRAGMENTS = (
 )  # fmt: skip
 fragments = st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=8), max_size=25).map(b"".join)
 contexts = st.sampled_from(Context)
+
+Edit = tuple[int, int, bytes]
+# Where to cut a row open, how much to take out, what to put in.
+edits = st.tuples(
+    st.integers(0, 999),
+    st.integers(0, 3),
+    st.sampled_from(
+        [
+            b"",
+            b"\r",
+            b"\n",
+            b" ",
+            b"\t",
+            b"\r\n",
+            b"\r\n\r\n",
+            b"\r\n ",
+            b"\x00",
+            b";",
+            b'"',
+            b":",
+            b",",
+            b"0",
+            b"\n\n",
+        ]
+    )
+    | st.binary(max_size=2),
+)
 
 # Arguments of the documented types, most of them nonsense.
 text_or_bytes = (
@@ -97,6 +125,7 @@ def check_report(error: protocol.RemoteProtocolError) -> None:
     )
 
 
+@settings(max_examples=600)
 @given(contexts, fragments, piece_sizes)
 def test_only_remote_protocol_error_comes_out_of_any_bytes(
     context: Context, wire: bytes, sizes: list[int]
@@ -111,11 +140,31 @@ def test_only_remote_protocol_error_comes_out_of_any_bytes(
         )
 
 
+@settings(max_examples=600)
 @given(contexts, fragments, piece_sizes)
 def test_no_cut_changes_what_any_bytes_mean(context: Context, wire: bytes, sizes: list[int]) -> None:
     whole = outcome_of(context, [wire] if wire else [])
 
     assert whole == outcome_of(context, pieces_of(wire, sizes))
+
+
+@settings(max_examples=1500)
+@given(
+    st.sampled_from([row for row in ROWS if len(row.stimulus) < 1000]),
+    st.lists(edits, max_size=4),
+    piece_sizes,
+)
+def test_no_cut_changes_what_a_damaged_row_means(row: Row, damages: list[Edit], sizes: list[int]) -> None:
+    """The neighbours of every row: almost legal, so that they get far."""
+    wire = bytearray(row.stimulus)
+    for position, length, replacement in damages:
+        at = position % (len(wire) + 1)
+        wire[at : at + length] = replacement
+    outcome = outcome_of(row.context, [bytes(wire)] if wire else [])
+
+    assert outcome == outcome_of(row.context, pieces_of(bytes(wire), sizes))
+    assert outcome == outcome_of(row.context, pieces_of(bytes(wire), [1]))
+    assert outcome == outcome_of(row.context, pieces_of(bytes(wire), sizes), coalesce_chunks=True)
 
 
 @given(exchanges(), st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=2)), min_size=1, max_size=3))
@@ -133,6 +182,7 @@ def test_a_damaged_message_is_refused_or_read_but_never_crashes(
         everything_from(server, 3 * len(wire) + 10)
 
 
+@settings(max_examples=600)
 @given(contexts, fragments, st.lists(constructors, max_size=8))
 def test_only_local_protocol_error_comes_out_of_any_event(
     context: Context, received: bytes, calls: list[tuple[type[protocol.Event], dict[str, object]]]
@@ -156,6 +206,7 @@ def test_only_local_protocol_error_comes_out_of_any_event(
         assert failed == (connection.our_state is protocol.ERROR)
 
 
+@settings(max_examples=600)
 @given(st.lists(constructors, max_size=6))
 def test_what_was_sent_can_always_be_received(
     calls: list[tuple[type[protocol.Event], dict[str, object]]],

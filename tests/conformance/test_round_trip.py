@@ -16,6 +16,7 @@ from tests.conformance.messages import (
     piece_sizes,
     pieces_of,
     requests,
+    tokens,
 )
 
 
@@ -140,3 +141,30 @@ def receive_past_the_engine(
             piece = wire[position : position + size]
             connection.receive_data(piece)
         position += len(piece)
+
+
+@given(
+    st.lists(requests(tokens.filter(lambda method: method != b"CONNECT")), min_size=2, max_size=4),
+    piece_sizes,
+)
+def test_pipelined_requests_are_read_one_a_cycle(pipeline: list[Message], sizes: list[int]) -> None:
+    """All in one stream, in pieces that end in the middle of any of them: none leaks into its neighbours."""
+    server = protocol.Connection(protocol.SERVER)
+    stream = pieces_of(b"".join(wire_of(request) for request in pipeline), sizes)
+    seen: list[protocol.Event] = []
+    for number, request in enumerate(pipeline):
+        if number:
+            server.start_next_cycle()
+        seen = []
+        assert drain(server, seen) is None
+        while server.their_state is not protocol.DONE:
+            server.receive_data(next(stream))
+            assert drain(server, seen) is None
+        assert merged(request.events) == merged(seen)
+        messages_out(server, [protocol.Response(status_code=204, headers=[]), protocol.EndOfMessage()])
+
+    assert (b"", False) == server.trailing_data
+
+
+def wire_of(request: Message) -> bytes:
+    return messages_out(protocol.Connection(protocol.CLIENT), request.events)
