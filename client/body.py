@@ -18,7 +18,7 @@ from client.percent import form_urlencode
 if TYPE_CHECKING:
     from client.transport.wire import Body
 
-__all__ = ["CallableBody", "FileBody", "IterableBody", "encode_body", "encode_json", "wire_body"]
+__all__ = ["CallableBody", "FileBody", "IterableBody", "encode_body", "encode_json", "used_up", "wire_body"]
 
 FORM: Final = b"application/x-www-form-urlencoded"
 JSON: Final = b"application/json"
@@ -217,6 +217,13 @@ def encode_body(data: Any, json: Any) -> tuple[Any, bytes | None]:
     if isinstance(data, (Mapping, list, tuple)):
         return form_urlencode(data, "data", InvalidBody), FORM
     return str.__str__(data) if isinstance(data, str) else wire_body(data), None
+
+
+def used_up() -> IterableBody:
+    """Return the body of a request whose stream is gone: sending it raises `UnrewindableBodyError`."""
+    body = IterableBody(iter(()))
+    body.chunks()
+    return body
 
 
 def encode_json(document: Any) -> bytes:

@@ -190,7 +190,12 @@ def encode_fields(items: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[
         InvalidHeader: See `encode_field`. The message never shows a value.
     """
     pairs = items.items() if isinstance(items, Mapping) else items
-    return [encode_field(name, value) for name, value in pairs]
+    try:
+        return [encode_field(name, value) for name, value in pairs]
+    except InvalidHeader:
+        raise
+    except (TypeError, ValueError) as cause:  # what unpacking raises
+        raise InvalidHeader("Header fields must be a mapping or (name, value) pairs") from cause
 
 
 def encode_field(name: Any, value: Any) -> tuple[bytes, bytes]:

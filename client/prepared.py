@@ -1,0 +1,472 @@
+"""`PreparedRequest`: a checked request, as it goes to the wire.
+
+The law of the room: all arguments are checked here, before a socket is touched; a prepared request may be edited
+until it is sent, so the framing fields are settled last, in `PreparedRequest.wire_fields`, from the body as it is
+then. The steps and their names are those that requests documents. RFC 9110 section 9.1 (methods), RFC 9112 section
+6 (framing).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from time import time
+from typing import TYPE_CHECKING, Any, Final
+
+from client.body import CallableBody, FileBody, IterableBody, encode_body, used_up, wire_body
+from client.exceptions import InvalidHeader, InvalidMethod, InvalidRequest
+from client.headers import CaseInsensitiveDict, check_host_field, encode_field, encode_fields, encode_trailers
+from client.url import URL, parse_url
+
+if TYPE_CHECKING:
+    from client.transport.wire import Body
+
+__all__ = ["Hooked", "PreparedRequest"]
+
+#: Methods whose requests have content by definition: without any, they say so (RFC 9110 section 8.6).
+_WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
+_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]++")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+
+Hooks = dict[str, list[Callable[..., Any]]]
+
+
+class Hooked:
+    """The hooks of a request: event -> functions; the one event is ``"response"``."""
+
+    hooks: Hooks
+
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Add a hook.
+
+        Args:
+            event: ``"response"``.
+            hook: A callable, or an iterable of which the callables are taken.
+
+        Raises:
+            InvalidRequest: (a ValueError) Another event, or no hook.
+        """
+        if event not in self.hooks:
+            raise InvalidRequest(f"hooks= knows no event {event!r}; there is 'response'")
+        if callable(hook):
+            self.hooks[event].append(hook)
+        elif hasattr(hook, "__iter__"):
+            self.hooks[event].extend(each for each in hook if callable(each))
+        elif hook is not None:
+            raise InvalidRequest(f"hooks= must hold callables, not {type(hook).__name__}")
+
+    def register_hooks(self, hooks: Mapping[str, Any] | None) -> None:
+        """Add each hook of *hooks*, a mapping of events.
+
+        Raises:
+            InvalidRequest: It is no mapping, or see `register_hook`.
+        """
+        if hooks is None:
+            return
+        if not isinstance(hooks, Mapping):
+            raise InvalidRequest(
+                f"hooks= must be a mapping of events to callables, not {type(hooks).__name__}"
+            )
+        for event, hook in hooks.items():
+            self.register_hook(event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Remove a hook; return whether it was there."""
+        try:
+            self.hooks[event].remove(hook)
+        except ValueError:
+            return False
+        return True
+
+
+class PreparedRequest(Hooked):
+    """A checked request, as it will be sent; every part may still be edited.
+
+    Attributes:
+        method: Upper case; None before `prepare_method`.
+        hooks: As in `Request`.
+        body: What is sent: str (UTF-8), bytes, a binary file, an iterable, a callable or a `Body`; None for
+            none.
+        trailers: Fields to send after the body, or a callable that returns them; None for none.
+    """
+
+    method: str | None = None
+    body: Any = None
+    trailers: Any = None
+    _url: URL | None = None
+    _headers: CaseInsensitiveDict | None = None
+    #: Encoded fields of the session while nobody asked for `headers`; see `quick`.
+    _fields: list[tuple[bytes, bytes]] | None = None
+    #: (body, what `wire_body` made of it): a stream's state lives in the latter.
+    _wire: tuple[Any, bytes | Body | None] = (None, None)
+    #: The call's own cookies, and whether the Cookie field was made of a jar, not written by the caller.
+    _cookies: Any = None
+    _has_jar_cookies: bool = False
+    #: False for a request that leaves the origin of its session's ``base_url``.
+    _at_home: bool = True
+    #: An auth object with an `auth_flow`, for whoever drives the exchange.
+    _auth: Any = None
+
+    def __init__(self) -> None:
+        self.hooks = {"response": []}
+
+    @classmethod
+    def quick(cls, method: str, url: URL, fields: list[tuple[bytes, bytes]]) -> PreparedRequest:
+        """Return a request without body, from parts that are valid already: the hot path of a session.
+
+        Args:
+            method: An upper-case token.
+            url: Where to.
+            fields: Encoded fields; none of them Host, Content-Length or Transfer-Encoding. Not changed.
+        """
+        self = cls.__new__(cls)
+        self.method = method
+        self._url = url
+        self._fields = fields
+        self.hooks = {"response": []}
+        return self
+
+    # -- the steps of preparing, in their order ------------------------------------------------------------
+
+    def prepare(
+        self,
+        method: str | bytes | None = None,
+        url: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        files: Any = None,
+        data: Any = None,
+        params: Any = None,
+        auth: Any = None,
+        cookies: Any = None,
+        hooks: Mapping[str, Any] | None = None,
+        json: Any = None,
+        *,
+        trailers: Any = None,
+    ) -> None:
+        """Check and encode all parts; the arguments are those of `Request`.
+
+        Raises:
+            InvalidMethod, InvalidURL, MissingSchema, URLRequired, InvalidHeader, InvalidBody,
+                InvalidJSONError: An argument is wrong; nothing was sent. All are `InvalidRequest` or
+                    `InvalidJSONError`.
+        """
+        self.prepare_method(method)
+        self.prepare_url(url, params)
+        self.prepare_headers(headers)
+        self.prepare_cookies(cookies)
+        if trailers is not None and not isinstance(trailers, Mapping) and not callable(trailers):
+            raise InvalidRequest(f"trailers= must be a mapping or a callable, not {type(trailers).__name__}")
+        self.trailers = trailers
+        self.prepare_body(data, files, json)
+        # After the body: a signature covers it. Before the hooks: an auth object may add one of its own.
+        self.prepare_auth(auth, url)
+        self.prepare_hooks(hooks)
+
+    def prepare_method(self, method: Any) -> None:
+        """Set the method, in upper case.
+
+        Raises:
+            InvalidMethod: No token (RFC 9110 section 9.1).
+        """
+        if type(method) is str and method in _USUAL_METHODS:
+            self.method = method
+            return
+        if isinstance(method, bytes):
+            method = method.decode("latin-1")
+        if not isinstance(method, str):
+            raise InvalidMethod(f"method= must be str, not {type(method).__name__}")
+        method = str.__str__(method)
+        if not _METHOD.fullmatch(method):
+            raise InvalidMethod(f"method= must be a token (RFC 9110 section 9.1), not {method[:50]!r}")
+        self.method = method.upper()
+
+    def prepare_url(self, url: Any, params: Any) -> None:
+        """Set the URL with *params* added to its query.
+
+        Raises:
+            InvalidURL, MissingSchema, URLRequired: See `parse_url` and `URL.with_params`.
+        """
+        self._url = parse_url(url).with_params(params)
+
+    def prepare_headers(self, headers: Mapping[str, Any] | None) -> None:
+        """Set the header fields.
+
+        Raises:
+            InvalidHeader: See `client.headers.encode_field`; or one name stands twice, in two spellings.
+        """
+        checked = CaseInsensitiveDict()
+        if headers is not None and not hasattr(headers, "items"):
+            raise InvalidHeader(f"headers= must be a mapping, not {type(headers).__name__}")
+        for name, value in headers.items() if headers else ():
+            encoded_name, encoded_value = encode_field(name, value)
+            key = encoded_name.decode()
+            if key in checked:
+                raise InvalidHeader(f"Header {key!r} is given twice; join its values with a comma")
+            checked[key] = encoded_value if isinstance(value, bytes) else encoded_value.decode("latin-1")
+        self.headers = checked
+
+    def prepare_body(self, data: Any, files: Any, json: Any = None) -> None:
+        """Set the body, its Content-Type unless there is one, and its framing.
+
+        Raises:
+            InvalidBody, InvalidJSONError, InvalidHeader: See `encode_body` and `encode_multipart`.
+        """
+        if files:
+            from client.multipart import encode_multipart
+
+            encoded: tuple[Any, bytes | None] = encode_multipart(data, files, self._field("Content-Type"))
+        else:
+            encoded = encode_body(data, json)
+        body, content_type = encoded
+        wire = wire_body(body)
+        if not isinstance(wire, bytes | None) and wire.length is None:
+            self._take_announced_length(wire)
+        # A stream is shown as the object that the caller gave, as in requests.
+        self.body = body.source if isinstance(body, (FileBody, IterableBody, CallableBody)) else body
+        self._wire = (self.body, wire)
+        if content_type is not None and self._field("Content-Type") is None:
+            self._add_field(b"Content-Type", content_type)
+        if self._headers is not None:
+            self._frame(self._headers)
+
+    def prepare_content_length(self, body: Any) -> None:
+        """Set the framing fields for *body*, which becomes the body; auth objects call this after a change."""
+        self.body = body
+        self._frame(self.headers)
+
+    def prepare_auth(self, auth: Any, url: Any = "") -> None:
+        """Apply *auth*, or else the URL's user information as Basic.
+
+        Args:
+            auth: (user, password), a callable that takes this request and returns it, or an object with an
+                ``auth_flow``, which is left to whoever sends the request.
+            url: Not used; requests' signature.
+
+        Raises:
+            InvalidRequest: *auth* is something else, or returned something else.
+        """
+        if auth is None and self._url is not None and (self._url.username or self._url.password):
+            auth = (self._url.username or "", self._url.password or "")
+        if not auth:
+            return
+        if isinstance(auth, tuple | list) and len(auth) == 2:
+            from client.auth import HTTPBasicAuth
+
+            if not all(isinstance(part, str | bytes) for part in auth):
+                raise InvalidRequest("auth= must be a pair of str or bytes")
+            auth = HTTPBasicAuth(*auth)
+        if hasattr(auth, "auth_flow"):
+            self._auth = auth
+            return
+        if not callable(auth):
+            raise InvalidRequest(f"auth= must be (user, password) or a callable, not {type(auth).__name__}")
+        result = auth(self)
+        if not isinstance(result, PreparedRequest):
+            raise InvalidRequest(
+                f"auth= must return the request it was called with, not {type(result).__name__}"
+            )
+        if result is not self:
+            self.__dict__.update(result.__dict__)
+        if self._headers is not None:
+            self._frame(self._headers)
+
+    def prepare_cookies(self, cookies: Any) -> None:
+        """Set the Cookie field from *cookies*, a mapping or a jar, unless the caller wrote one.
+
+        Raises:
+            InvalidHeader: A name or value cannot stand in a header.
+        """
+        if cookies is None or self._url is None:
+            return
+        from client.cookies import RequestsCookieJar, cookiejar_from_dict
+
+        try:
+            jar = cookies if isinstance(cookies, RequestsCookieJar) else cookiejar_from_dict(cookies)
+        except TypeError as cause:
+            raise InvalidRequest(f"cookies= must be a mapping or a jar: {cause}") from cause
+        self._cookies = jar
+        value = jar.header_for(self._url, time())
+        if value is not None and self._field("Cookie") is None:
+            self._add_field(b"Cookie", value)
+            self._has_jar_cookies = True
+
+    def prepare_hooks(self, hooks: Mapping[str, Any] | None) -> None:
+        """Add *hooks*: event -> a callable or several."""
+        self.register_hooks(hooks)
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str | None:
+        """The URL without user information; None before `prepare_url`. Assigning checks it as `parse_url` does."""
+        return None if self._url is None else str(self._url)
+
+    @url.setter
+    def url(self, url: Any) -> None:
+        self._url = None if url is None else parse_url(url)
+
+    @property
+    def path_url(self) -> str:
+        """Path and query, as in the request line."""
+        return "/" if self._url is None else self._url.target.decode()
+
+    @property
+    def headers(self) -> CaseInsensitiveDict:
+        """The header fields but for Host; edit them as a dict. They are checked again when they are sent."""
+        if self._headers is None:
+            self._headers = headers = CaseInsensitiveDict()
+            for name, value in self._fields or ():
+                headers[name.decode("latin-1")] = value.decode("latin-1")
+            self._frame(headers)
+            self._fields = None
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, Any]) -> None:
+        self._headers = headers if isinstance(headers, CaseInsensitiveDict) else CaseInsensitiveDict(headers)
+        self._fields = None
+
+    def copy(self) -> PreparedRequest:
+        """Return a copy whose URL, headers and hooks can be changed on their own; the body is shared."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        if self._headers is not None:
+            twin.headers = self._headers.copy()
+        twin.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
+        return twin
+
+    def __copy__(self) -> PreparedRequest:
+        """As `copy`; the default would take the state for pickling, which has no stream."""
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle all but a stream, which says so if it is to be sent, and an auth object's state of its dialogue.
+
+        An error carries its request, and must reach another process in any case.
+        """
+        state = self.__dict__.copy()
+        state.pop("_auth", None)
+        if not isinstance(self.body, str | bytes | None):
+            state["body"] = gone = used_up()
+            state["_wire"] = (gone, gone)
+        if callable(self.trailers):
+            state["trailers"] = None
+        return state
+
+    def __repr__(self) -> str:
+        """Show the method."""
+        return f"<PreparedRequest [{self.method}]>"
+
+    # -- for the wire --------------------------------------------------------------------------------------
+
+    def wire_fields(self) -> list[tuple[bytes, bytes]]:
+        """Return the fields to send, Host first and the framing of `body` as it is now included.
+
+        Raises:
+            InvalidHeader: A field is not valid, see `client.headers.encode_field`; Host is no host, or a name
+                stands twice; Transfer-Encoding is anything but ``chunked``.
+            InvalidBody: `body` was set to something that is no body.
+        """
+        url = self._url
+        if url is None:
+            raise InvalidRequest("The request has no URL; prepare it first")
+        if self._headers is None and self.trailers is None:
+            fields = [(b"Host", url.host_header), *(self._fields or ())]
+            framing = self._framing()
+            if framing is not None:
+                fields.append(framing)
+            return fields
+        self._frame(self.headers)
+        fields = encode_fields(self.headers)
+        names = [name.lower() for name, _ in fields]
+        if len(set(names)) != len(names):
+            raise InvalidHeader("A header name stands twice, once as str and once as bytes")
+        if b"host" not in names:
+            return [(b"Host", url.host_header), *fields]
+        host = fields.pop(names.index(b"host"))
+        check_host_field(host[1])
+        return [host, *fields]
+
+    def wire_body(self) -> bytes | Body | None:
+        """Return `body` as the transport takes it.
+
+        Raises:
+            InvalidBody: `body` was set to something that is no body.
+        """
+        given, wire = self._wire
+        if given is not self.body:
+            wire = wire_body(self.body, "body")
+            self._wire = (self.body, wire)
+        return wire
+
+    def wire_trailers(self) -> Callable[[], list[tuple[bytes, bytes]]] | None:
+        """Return what yields the trailer fields once the body is sent; None for none.
+
+        Raises:
+            InvalidHeader: A field is not valid or not allowed there (RFC 9110 section 6.5.1); for a callable
+                that is found out when it is called.
+        """
+        trailers = self.trailers
+        if trailers is None:
+            return None
+        if callable(trailers):
+            return lambda: encode_trailers(trailers())
+        fields = encode_trailers(trailers)
+        return lambda: fields
+
+    def _framing(self) -> tuple[bytes, bytes] | None:
+        """Return the field that says how long the body is (RFC 9112 section 6); None if none is needed."""
+        body = self.wire_body()
+        if body is None:
+            if self.method in _WITH_CONTENT:
+                return (b"Content-Length", b"0")
+            return None
+        length = len(body) if isinstance(body, bytes) else body.length
+        return (b"Transfer-Encoding", b"chunked") if length is None else (b"Content-Length", b"%d" % length)
+
+    def _frame(self, headers: CaseInsensitiveDict) -> None:
+        """Make the framing fields in *headers* agree with the body, whatever was written there."""
+        framing = self._framing()
+        if "Transfer-Encoding" in headers or self.trailers is not None:
+            coding = headers.pop("Transfer-Encoding", "chunked")
+            if not isinstance(coding, str) or coding.lower() != "chunked":
+                raise InvalidHeader(
+                    "Header 'Transfer-Encoding' can only be 'chunked'; bodies are sent in no other"
+                )
+            if self.body is not None or self.trailers is not None:
+                framing = (b"Transfer-Encoding", b"chunked")
+        if framing == (b"Transfer-Encoding", b"chunked"):
+            headers.pop("Content-Length", None)
+            headers["Transfer-Encoding"] = "chunked"
+        elif framing is not None or "Content-Length" in headers:
+            headers["Content-Length"] = "0" if framing is None else framing[1].decode()
+        if isinstance(self.trailers, Mapping) and "Trailer" not in headers:
+            headers["Trailer"] = ", ".join(name.decode() for name, _ in encode_trailers(self.trailers))
+
+    def _take_announced_length(self, body: Any) -> None:
+        """Give a stream of unknown length the one that the caller wrote into Content-Length."""
+        announced = self._headers.get("Content-Length") if self._headers is not None else None
+        if announced is None:
+            return
+        if isinstance(announced, bytes):
+            announced = announced.decode("latin-1")
+        if not _LENGTH.fullmatch(announced):
+            raise InvalidHeader("Header 'Content-Length' is no decimal number")
+        body.length = int(announced)
+
+    def _field(self, name: str) -> str | None:
+        """Return one header without building the dict."""
+        if self._headers is not None:
+            value = self._headers.get(name)
+            return value.decode("latin-1") if isinstance(value, bytes) else value
+        wanted = name.lower().encode()
+        return next(
+            (value.decode("latin-1") for key, value in self._fields or () if key.lower() == wanted), None
+        )
+
+    def _add_field(self, name: bytes, value: bytes) -> None:
+        if self._headers is not None:
+            self._headers[name.decode()] = value.decode("latin-1")
+        else:
+            self._fields = [*(self._fields or ()), (name, value)]
