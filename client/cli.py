@@ -1,0 +1,241 @@
+"""The command line: ``python -m client`` or, once installed, ``threadwire``.
+
+    threadwire get URL           print what it answers
+    threadwire post URL          send --data or --json, print what it answers
+    threadwire download URL -o PATH
+    threadwire demo              the main job, against a server of its own
+
+The law of the room: bodies go to standard output, everything else to standard error, an error is one line, and the
+exit status is the one that curl has for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from client import demo
+from client.exceptions import (
+    ChunkedEncodingError,
+    ConnectError,
+    ConnectionError,
+    ContentDecodingError,
+    HTTPError,
+    InvalidBody,
+    InvalidRequest,
+    InvalidSchema,
+    InvalidURL,
+    MissingSchema,
+    NameResolutionError,
+    ProtocolError,
+    ProxyError,
+    RemoteDisconnected,
+    RequestException,
+    SSLError,
+    Timeout,
+    TooManyRedirects,
+)
+from client.headers import CaseInsensitiveDict
+from client.progress import progress_bar, size_text
+from client.session import Session
+from client.timeouts import Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from client.response import Response
+
+__all__ = ["main"]
+
+USAGE: Final = 2
+CANNOT_WRITE: Final = 23
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+
+#: curl's exit codes (curl(1), "EXIT CODES"); the first class that fits decides.
+EXIT_CODES: Final[tuple[tuple[type[RequestException], int], ...]] = (
+    (Timeout, 28),
+    (InvalidSchema, 1),
+    (MissingSchema, 3),
+    (InvalidURL, 3),
+    (InvalidRequest, USAGE),
+    (NameResolutionError, 6),
+    (ProxyError, 97),
+    (SSLError, 60),
+    (ConnectError, 7),
+    (RemoteDisconnected, 52),
+    (ProtocolError, 8),
+    (ConnectionError, 56),
+    (ChunkedEncodingError, 18),
+    (ContentDecodingError, 61),
+    (TooManyRedirects, 47),
+    (HTTPError, 22),
+    (RequestException, 1),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What follows the program's name; None takes the process's own.
+
+    Returns:
+        The exit status: 0, or curl's code for what went wrong.
+
+    Raises:
+        SystemExit: The arguments make no command (status 2), or ask for help (status 0).
+    """
+    options = parser().parse_args(arguments)
+    try:
+        if options.command == "demo":
+            return demo.main()
+        return _call(options)
+    except RequestException as error:
+        return _complain(error, exit_code(error))
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter flushes into it
+        return CANNOT_WRITE
+    except OSError as error:
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", CANNOT_WRITE)
+
+
+def exit_code(error: RequestException) -> int:
+    """Return curl's exit code for *error*."""
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    top = argparse.ArgumentParser(prog="threadwire", description="A strict, threaded HTTP/1.1 client.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    call = argparse.ArgumentParser(add_help=False)
+    call.add_argument("url", metavar="URL")
+    call.add_argument("-H", "--header", action="append", default=[], type=_header, metavar="'NAME: VALUE'")
+    call.add_argument("-u", "--user", type=_user, metavar="NAME:PASSWORD", help="Basic authentication")
+    call.add_argument("--timeout", type=float, metavar="SECONDS", help="longest wait for the peer (60)")
+    call.add_argument("--total", type=float, metavar="SECONDS", help="the whole call (no limit)")
+    call.add_argument("--cacert", metavar="FILE", help="trust these certificates instead of certifi's")
+    call.add_argument("--no-redirects", action="store_true", help="show a redirect instead of following it")
+    shown = argparse.ArgumentParser(add_help=False)
+    shown.add_argument("-i", "--include", action="store_true", help="print status and header fields as well")
+
+    commands.add_parser("get", parents=[call, shown], help="print what URL answers")
+    post = commands.add_parser("post", parents=[call, shown], help="send a body, print what URL answers")
+    body = post.add_mutually_exclusive_group()
+    body.add_argument("-d", "--data", metavar="TEXT|@FILE", help="the body as it is; @- is standard input")
+    body.add_argument("--json", metavar="TEXT|@FILE", help="the same, sent as application/json")
+    download = commands.add_parser("download", parents=[call], help="save what URL answers")
+    download.add_argument("-o", "--output", required=True, metavar="PATH", help="must not exist yet")
+    commands.add_parser("demo", help="do the main job against a server of its own")
+    return top
+
+
+def _call(options: argparse.Namespace) -> int:
+    headers = CaseInsensitiveDict()
+    for name, value in options.header:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    method, body = "GET", None
+    if options.command == "post":
+        method, body = "POST", options.data if options.json is None else options.json
+        if options.json is not None:
+            headers.setdefault("Content-Type", "application/json")
+    timeouts = {"connect": options.timeout, "read": options.timeout, "write": options.timeout}
+    limits = {name: seconds for name, seconds in timeouts.items() if seconds is not None}
+    with (
+        _opened(body) as data,
+        Session() as session,
+        session.request(
+            method,
+            options.url,
+            headers=headers,
+            data=data,
+            auth=options.user,
+            timeout=Timeouts(**limits, total=options.total),
+            verify=options.cacert or True,
+            allow_redirects=not options.no_redirects,
+            stream=True,
+        ) as response,
+    ):
+        if options.command == "download":
+            response.raise_for_status()
+            _save(response, Path(options.output))
+        else:
+            _show(response, include=options.include)
+            response.raise_for_status()
+    return 0
+
+
+@contextlib.contextmanager
+def _opened(body: str | None) -> Iterator[bytes | BinaryIO | None]:
+    """Yield what ``--data`` or ``--json`` names; a file is sent as it is read."""
+    if body is None or not body.startswith("@"):
+        yield None if body is None else body.encode()
+    elif body == "@-":
+        yield sys.stdin.buffer
+    else:
+        try:
+            file = Path(body[1:]).open("rb")  # noqa: SIM115  # only opening it may fail here
+        except OSError as error:
+            raise InvalidBody(f"{body[1:]}: {error.strerror}") from error
+        with file:
+            yield file
+
+
+def _show(response: Response, *, include: bool) -> None:
+    """Copy *response* to standard output as it comes."""
+    output = sys.stdout.buffer
+    if include:
+        fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        line = f"HTTP/{response.http_version} {response.status_code} {response.reason}\r\n{fields}\r\n"
+        output.write(line.encode("latin-1"))
+    for piece in response.iter_content(None):
+        output.write(piece)
+        output.flush()
+
+
+def _save(response: Response, path: Path) -> None:
+    """Write the body to *path*, which exists under that name only once it is complete."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "exists already", str(path))
+    partial = path.with_name(f"{path.name}.part")
+    length = response.headers.get("Content-Length")
+    total = int(length) if length is not None and "Content-Encoding" not in response.headers else None
+    with partial.open("xb") as file:
+        try:
+            with progress_bar(path.name, total, sys.stderr) as advance:
+                for piece in response.iter_content(None):
+                    file.write(piece)
+                    advance(len(piece))
+            file.flush()
+            partial.replace(path)
+        except BaseException:
+            partial.unlink()
+            raise
+    print(f"{path}: {size_text(path.stat().st_size)}", file=sys.stderr)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{name!r}: expected 'NAME: VALUE'")
+    return name, value.strip()
+
+
+def _user(text: str) -> tuple[str, str]:
+    name, colon, password = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError("expected NAME:PASSWORD")
+    return name, password
+
+
+def _complain(problem: object, code: int) -> int:
+    line = " ".join(str(problem).split())
+    print(f"threadwire: {line}", file=sys.stderr)
+    return code
