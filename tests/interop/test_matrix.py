@@ -36,6 +36,7 @@ def server_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session", params=["plain", "tls"])
 def site(request: pytest.FixtureRequest, server_name: str, tls_authority: TLSAuthority) -> Iterator[Site]:
     tls = request.param == "tls"
+    running: contextlib.AbstractContextManager[Site]
     if server_name == "nginx":
         running = nginx_site(request.getfixturevalue("nginx"), tls=tls)
     else:
@@ -154,7 +155,7 @@ def test_a_hundred_requests_on_eight_threads_each_get_their_own_answer(
     before = site.connections()
     parts = [(start, start + 99) for start in range(0, 10_000, 100)]
     url = f"{site.url}/bytes/100000"
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {"method": "GET", "url": url, "headers": {"Range": f"bytes={first}-{last}"}} for first, last in parts
     ]
 
