@@ -52,6 +52,7 @@ LAZY_IMPORTS = {
     "backports": EXTRA,
     "brotli": EXTRA,
     "certifi": HTTPS,
+    "client.adapters": SELDOM,
     "client.auth": SELDOM,
     "client.cookie_file": SELDOM,
     "client.cookies": SELDOM,
