@@ -152,7 +152,8 @@ def digest_authorization(
     user, secret = _octets(username, unicode), _octets(password, unicode)
 
     key = digest(b":".join((user, realm.encode("latin-1"), secret)))  # HA1
-    if parameters.get("algorithm", "").lower().endswith("-sess"):
+    is_session = parameters.get("algorithm", "").lower().endswith("-sess")
+    if is_session:
         key = digest(f"{key}:{nonce}:{cnonce}".encode("latin-1"))
     action = digest(f"{method}:{uri}".encode("latin-1"))  # HA2
     count = f"{nonce_count:08x}"
@@ -166,7 +167,9 @@ def digest_authorization(
     if "opaque" in parameters:
         fields.append(f"opaque={_quoted(parameters['opaque'])}")
     if qop:
-        fields.append(f'qop={qop}, nc={count}, cnonce="{cnonce}"')
+        fields.append(f"qop={qop}, nc={count}")
+    if qop or is_session:
+        fields.append(f'cnonce="{cnonce}"')
     return "Digest " + ", ".join(fields)
 
 
