@@ -26,6 +26,7 @@ __all__ = ["Hooked", "PreparedRequest"]
 #: Methods whose requests have content by definition: without any, they say so (RFC 9110 section 8.6).
 _WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
 _USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
 _METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]++")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
@@ -423,43 +424,41 @@ class PreparedRequest(Hooked):
                 return (b"Content-Length", b"0")
             return None
         length = len(body) if isinstance(body, bytes) else body.length
-        return (b"Transfer-Encoding", b"chunked") if length is None else (b"Content-Length", b"%d" % length)
+        return _CHUNKED if length is None else (b"Content-Length", b"%d" % length)
 
     def _frame(self, headers: CaseInsensitiveDict) -> None:
         """Make the framing fields in *headers* agree with the body, whatever was written there."""
         framing = self._framing()
-        if "Transfer-Encoding" in headers or self.trailers is not None:
-            coding = headers.pop("Transfer-Encoding", "chunked")
-            if not isinstance(coding, str) or coding.lower() != "chunked":
-                raise InvalidHeader(
-                    "Header 'Transfer-Encoding' can only be 'chunked'; bodies are sent in no other"
-                )
-            if self.body is not None or self.trailers is not None:
-                framing = (b"Transfer-Encoding", b"chunked")
-        if framing == (b"Transfer-Encoding", b"chunked"):
+        coding = self._field("Transfer-Encoding")
+        if coding is not None and coding.lower() != "chunked":
+            raise InvalidHeader(
+                "Header 'Transfer-Encoding' can only be 'chunked'; bodies are sent in no other"
+            )
+        asked_for = coding is not None and self.body is not None
+        if framing == _CHUNKED or asked_for or self.trailers is not None:
             headers.pop("Content-Length", None)
-            headers["Transfer-Encoding"] = "chunked"
-        elif framing is not None or "Content-Length" in headers:
-            headers["Content-Length"] = "0" if framing is None else framing[1].decode()
+            headers.setdefault("Transfer-Encoding", "chunked")
+        else:
+            headers.pop("Transfer-Encoding", None)
+            if framing is not None or "Content-Length" in headers:
+                headers["Content-Length"] = "0" if framing is None else framing[1].decode()
         if isinstance(self.trailers, Mapping) and "Trailer" not in headers:
             headers["Trailer"] = ", ".join(name.decode() for name, _ in encode_trailers(self.trailers))
 
     def _take_announced_length(self, body: Any) -> None:
         """Give a stream of unknown length the one that the caller wrote into Content-Length."""
-        announced = self._headers.get("Content-Length") if self._headers is not None else None
+        announced = self._field("Content-Length")
         if announced is None:
             return
-        if isinstance(announced, bytes):
-            announced = announced.decode("latin-1")
         if not _LENGTH.fullmatch(announced):
             raise InvalidHeader("Header 'Content-Length' is no decimal number")
         body.length = int(announced)
 
     def _field(self, name: str) -> str | None:
-        """Return one header without building the dict."""
+        """Return one header without building the dict, checked."""
         if self._headers is not None:
             value = self._headers.get(name)
-            return value.decode("latin-1") if isinstance(value, bytes) else value
+            return None if value is None else encode_field(name, value)[1].decode("latin-1")
         wanted = name.lower().encode()
         return next(
             (value.decode("latin-1") for key, value in self._fields or () if key.lower() == wanted), None
