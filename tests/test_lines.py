@@ -67,6 +67,17 @@ def test_delimiters_are_found_for_every_cut(text: str, delimiter: str, data: st.
     assert [item.encode() for item in expected] == list(split(encoded, delimiter.encode()))
 
 
+@pytest.mark.parametrize("delimiter", ["ab", "aba", "||"])
+def test_delimiters_are_found_for_every_cut_of_one_text(delimiter: str) -> None:
+    text = "ab|ababaxa||b|||aab"
+    expected = [
+        item for index, item in enumerate(text.split(delimiter)) if item or index < text.count(delimiter)
+    ]
+    for first in range(len(text)):
+        for second in range(first, len(text)):
+            assert expected == list(split([text[:first], text[first:second], text[second:]], delimiter))
+
+
 @pytest.mark.parametrize("delimiter", ["\n", "--"])
 def test_a_line_of_many_pieces_takes_linear_time(delimiter: str) -> None:
     start = time.process_time()
