@@ -1,4 +1,4 @@
-"""`LoopbackServer` as its users see it, through the standard library's client and raw sockets."""
+"""What `LoopbackServer` answers, as the standard library's client and raw sockets see it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,16 @@ import http.client
 import json
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
 
 import pytest
 
 from client.testing import LoopbackServer, payload, payload_sha256
-from tests.leaks import no_leaks as leak_check
-from tests.tls_authority import TLSAuthority
+from tests.plain_client import ask, talk
 
 MEBIBYTE = 1024 * 1024
-
-
-class Reply(NamedTuple):
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.body)
 
 
 @pytest.fixture
@@ -44,24 +31,6 @@ def connection(server: LoopbackServer) -> Iterator[http.client.HTTPConnection]:
     connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
     yield connection
     connection.close()
-
-
-def ask(connection: http.client.HTTPConnection, target: str, method: str = "GET", **arguments: Any) -> Reply:
-    connection.request(method, target, **arguments)
-    response = connection.getresponse()
-    return Reply(response.status, response.headers, response.read())
-
-
-def talk(server: LoopbackServer, sent: bytes, *, half_close: bool = True) -> bytes:
-    """Send *sent* on a connection of its own and return all that comes until the server closes."""
-    with socket.create_connection((server.host, server.port), timeout=20) as sock:
-        sock.sendall(sent)
-        if half_close:
-            sock.shutdown(socket.SHUT_WR)
-        received = bytearray()
-        while data := sock.recv(65536):
-            received += data
-    return bytes(received)
 
 
 @pytest.mark.parametrize("target", ["/", "/echo", "/anything/else?a=1&b=%20"])
@@ -399,110 +368,3 @@ def test_many_connections_at_once(server: LoopbackServer) -> None:
     with ThreadPoolExecutor(50) as pool:
         assert all(pool.map(fetch, range(50)))
     assert (50, 250) == server.stats
-
-
-@pytest.mark.parametrize(
-    "request_line", [b"GET /delay/600", b"GET /drip?interval=600", b"GET /bytes/100000000000", b"GET /sse?events=9&interval=600", b"GET /unfinished"]
-)  # fmt: skip
-def test_closing_cuts_whatever_is_under_way(no_leaks: None, request_line: bytes) -> None:
-    with LoopbackServer() as server:
-        sock = socket.create_connection((server.host, server.port), timeout=20)
-        sock.sendall(
-            request_line + b" HTTP/1.1\r\nHost: x\r\n" + (b"" if b"unfinished" in request_line else b"\r\n")
-        )
-        while b"unfinished" not in request_line and server.stats.requests == 0:
-            time.sleep(0.001)  # nothing tells the client that its request was read
-        before = time.monotonic()
-    elapsed = time.monotonic() - before
-
-    with sock, pytest.raises((ConnectionError, EOFError)):
-        while sock.recv(MEBIBYTE):
-            pass
-        raise EOFError
-    assert elapsed < 5
-
-
-def test_closing_with_many_idle_connections_leaves_nothing(no_leaks: None) -> None:
-    server = LoopbackServer()
-    server.start()
-    socks = [socket.create_connection((server.host, server.port)) for _ in range(100)]
-    for sock in socks:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert sock.recv(65536)
-    server.close()
-    server.close()  # idempotent
-
-    assert [] == [thread.name for thread in threading.enumerate() if thread.name.startswith("loopback")]
-    for sock in socks:
-        sock.close()
-
-
-def test_a_server_can_be_started_again_but_not_twice(no_leaks: None) -> None:
-    server = LoopbackServer()
-    for _ in range(2):
-        with server:
-            assert talk(server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            with pytest.raises(RuntimeError, match="running"):
-                server.start()
-    assert (2, 2) == server.stats
-
-
-def test_a_taken_port_leaves_nothing_behind(server: LoopbackServer) -> None:
-    with leak_check(), pytest.raises(OSError), LoopbackServer(port=server.port):
-        pass
-
-
-def test_ipv6_has_brackets_in_the_url() -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("no IPv6 loopback on this machine")
-    with LoopbackServer(host="::1") as server:
-        assert f"http://[::1]:{server.port}" == server.url
-        assert talk(server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-
-
-def test_tls(no_leaks: None, tls_authority: TLSAuthority) -> None:
-    with LoopbackServer(tls=tls_authority.server_context(), host="localhost") as server:
-        assert f"https://localhost:{server.port}" == server.url
-        connection = http.client.HTTPSConnection(
-            "localhost", server.port, timeout=20, context=tls_authority.client_context()
-        )
-        reply = ask(connection, "/bytes/1000000")
-        echo = ask(connection, "/echo", "PUT", body=b"".join(payload(0, 1_000_000))).document
-        connection.close()
-
-    assert payload_sha256(1_000_000) == hashlib.sha256(reply.body).hexdigest()
-    assert payload_sha256(1_000_000) == echo["sha256"]
-    assert (1, 2) == server.stats
-
-
-def test_tls_says_goodbye_before_it_closes(no_leaks: None, tls_authority: TLSAuthority) -> None:
-    """Without close_notify a client can't tell the end of a close-delimited body from a cut."""
-    with LoopbackServer(tls=tls_authority.server_context()) as server:
-        plain = socket.create_connection((server.host, server.port), timeout=20)
-        with tls_authority.client_context().wrap_socket(
-            plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False
-        ) as sock:
-            sock.sendall(b"GET /chunked/5 HTTP/1.0\r\n\r\n")
-            received = bytearray()
-            while data := sock.recv(65536):
-                received += data
-
-    assert b"".join(payload(0, 5)) == received.partition(b"\r\n\r\n")[2]
-
-
-@pytest.mark.parametrize("sent", [b"", b"\x16", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
-def test_a_failed_handshake_costs_only_its_connection(
-    no_leaks: None, tls_authority: TLSAuthority, sent: bytes
-) -> None:
-    with LoopbackServer(tls=tls_authority.server_context()) as server:
-        with socket.create_connection((server.host, server.port), timeout=20) as sock:
-            sock.sendall(sent)
-        waiting = socket.create_connection((server.host, server.port), timeout=20)  # never speaks
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", server.port, timeout=20, context=tls_authority.client_context()
-        )
-        assert 200 == ask(connection, "/").status
-        connection.close()
-    waiting.close()
