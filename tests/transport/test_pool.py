@@ -1,0 +1,418 @@
+"""The pool: reuse, limits that wait, and slots that always come back."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from client.exceptions import ConnectError, InvalidRequest, PoolTimeout, SessionClosed, TotalTimeout
+from client.timeouts import Timeouts
+from client.transport.cancel import CancelToken
+from client.transport.pool import ConnectionPool, PoolLimits
+from tests.scripted_server import Expect, ExpectClosed, HalfClose, Hold, ScriptedServer, Send, Signal, Wait
+from tests.transport.exchanging import OK, a_call, a_request
+
+
+def counts(pool: ConnectionPool) -> tuple[int, int, int]:
+    """Return (slots, open connections, idle connections)."""
+    return pool._slots, len(pool._open), len(pool._idle)
+
+
+def in_thread(function: Any) -> tuple[threading.Thread, list[Any]]:
+    """Start *function* on a thread; the list gets its result or its exception."""
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, outcome
+
+
+def wait_for_waiters(pool: ConnectionPool, count: int) -> None:
+    """Return once *count* threads stand in the queue."""
+    for _ in range(10_000):
+        if len(pool._waiters) == count:
+            return
+        threading.Event().wait(0.001)
+    raise AssertionError(f"{len(pool._waiters)} threads wait, expected {count}")
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_connection_serves_one_request_after_the_other(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool()
+    scripted_server.answer(OK, OK, OK)
+
+    reused = []
+    for _ in range(3):
+        response = pool.round_trip(a_request(scripted_server.url), a_call())
+        assert b"ok" == response.read()
+        reused.append(response.reused)
+
+    assert [False, True, True] == reused
+    assert (1, 1, 1) == counts(pool)
+    pool.close()
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_a_response_whose_body_came_with_the_head_holds_no_connection(
+    scripted_server: ScriptedServer,
+) -> None:
+    """A small streamed response that is never read must not cost a slot."""
+    pool = ConnectionPool()
+    scripted_server.answer(OK, OK)
+
+    unread = pool.round_trip(a_request(scripted_server.url), a_call())
+    assert pool.round_trip(a_request(scripted_server.url), a_call()).reused
+    assert b"ok" == unread.read()
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    "afterwards",
+    [[Send(OK)], [Send(b"\r\n")], [Send(b"HTTP/1.1 408 Timeout\r\n\r\n"), HalfClose()], [HalfClose()]],
+    ids=["second response", "stray CRLF", "408 and close", "close"],
+)
+def test_an_idle_connection_that_speaks_or_ends_is_not_used_again(
+    scripted_server: ScriptedServer, afterwards: list[Any]
+) -> None:
+    """Row 93 of the catalogue: a response that nobody asked for must never answer the next request."""
+    pool = ConnectionPool()
+    done = threading.Event()
+    scripted_server.script(Expect(), Send(OK), *afterwards, Signal(done), ExpectClosed())
+    scripted_server.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
+
+    assert b"ok" == pool.round_trip(a_request(scripted_server.url), a_call()).read()
+    assert done.wait(5)
+    response = pool.round_trip(a_request(scripted_server.url), a_call())
+
+    assert (b"good", False) == (response.read(), response.reused)
+    assert (1, 1, 1) == counts(pool)
+    pool.close()
+
+
+def test_bytes_that_follow_the_body_in_one_segment_end_the_connection(
+    scripted_server: ScriptedServer,
+) -> None:
+    """Row B16: leftover bytes are an answer to nothing."""
+    pool = ConnectionPool()
+    scripted_server.script(
+        Expect(), Send(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"), ExpectClosed()
+    )
+
+    assert b"ok" == pool.round_trip(a_request(scripted_server.url), a_call()).read()
+
+    assert (0, 0, 0) == counts(pool)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ],
+)
+def test_a_connection_that_the_peer_will_close_is_not_kept(
+    scripted_server: ScriptedServer, head: bytes
+) -> None:
+    pool = ConnectionPool()
+    scripted_server.script(Expect(), Send(head), ExpectClosed())
+
+    assert b"ok" == pool.round_trip(a_request(scripted_server.url), a_call()).read()
+
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_origins_share_no_connection(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool()
+    scripted_server.answer(OK)
+    scripted_server.answer(OK)
+
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+    other = scripted_server.url.replace("127.0.0.1", "localhost")
+    assert not pool.round_trip(a_request(other), a_call()).reused
+
+    assert (2, 2, 2) == counts(pool)
+    pool.close()
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_a_limit_makes_the_next_one_wait_until_a_connection_comes_back(
+    scripted_server: ScriptedServer,
+) -> None:
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    go_on = threading.Event()
+    scripted_server.script(
+        Expect(),
+        Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+        Wait(go_on),
+        Send(b"ok"),
+        Expect(),
+        Send(OK),
+        Hold(),
+    )
+
+    first = pool.round_trip(a_request(scripted_server.url), a_call())
+    thread, outcome = in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call()))
+    wait_for_waiters(pool, 1)
+    go_on.set()
+    assert b"ok" == first.read()
+    thread.join()
+
+    assert (b"ok", True) == (outcome[0].read(), outcome[0].reused)
+    pool.close()
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_the_queue_is_served_in_order(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    bodies = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number for number in range(5)]
+    go_on = threading.Event()
+    scripted_server.script(
+        Expect(),
+        Send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"),
+        Wait(go_on),
+        Send(b"x"),
+        *[step for body in bodies for step in (Expect(), Send(body))],
+        Hold(),
+    )
+    first = pool.round_trip(a_request(scripted_server.url), a_call())
+    started = []
+    for number in range(5):
+        started.append(in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call()).read()))
+        wait_for_waiters(pool, number + 1)
+    go_on.set()
+    first.read()
+
+    for number, (thread, outcome) in enumerate(started):
+        thread.join()
+        assert [b"%d" % number] == outcome
+    pool.close()
+
+
+def test_waiting_ends_with_a_pool_timeout_that_says_who_holds_the_connections(
+    scripted_server: ScriptedServer,
+) -> None:
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), ExpectClosed())
+    held = pool.round_trip(a_request(scripted_server.url), a_call())
+
+    with pytest.raises(PoolTimeout) as caught:
+        pool.round_trip(a_request(scripted_server.url), a_call(timeouts=Timeouts(pool=0.05)))
+
+    assert ("pool", 0.05) == (caught.value.phase, caught.value.seconds)
+    assert "1 of 1 connections to this origin" in str(caught.value)
+    assert 0 == len(pool._waiters)
+    held.close()
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_the_total_deadline_holds_in_the_queue(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), ExpectClosed())
+    held = pool.round_trip(a_request(scripted_server.url), a_call())
+
+    with pytest.raises(TotalTimeout):
+        pool.round_trip(a_request(scripted_server.url), a_call(timeouts=Timeouts(total=0.05)))
+
+    held.close()
+
+
+def test_an_idle_connection_elsewhere_makes_way_for_a_new_one() -> None:
+    pool = ConnectionPool(PoolLimits(total=1))
+    with ScriptedServer() as first, ScriptedServer() as second:
+        first.script(Expect(), Send(OK), ExpectClosed())
+        second.answer(OK)
+
+        pool.round_trip(a_request(first.url), a_call()).read()
+        pool.round_trip(a_request(second.url), a_call()).read()
+
+        assert (1, 1, 1) == counts(pool)
+        pool.close()
+
+
+def test_more_idle_connections_than_wanted_are_closed_the_longest_unused_first() -> None:
+    pool = ConnectionPool(PoolLimits(idle=1))
+    with ScriptedServer() as first, ScriptedServer() as second:
+        first.script(Expect(), Send(OK), ExpectClosed())
+        second.answer(OK, OK)
+
+        pool.round_trip(a_request(first.url), a_call()).read()
+        pool.round_trip(a_request(second.url), a_call()).read()
+
+        assert (1, 1, 1) == counts(pool)
+        assert pool.round_trip(a_request(second.url), a_call()).reused
+        pool.close()
+
+
+@pytest.mark.parametrize(
+    "limits", [PoolLimits(idle_seconds=0.0), PoolLimits(max_age=0.0)], ids=["idle", "age"]
+)
+def test_a_connection_past_its_time_is_not_kept(scripted_server: ScriptedServer, limits: PoolLimits) -> None:
+    pool = ConnectionPool(limits)
+    scripted_server.script(Expect(), Send(OK), ExpectClosed())
+
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_the_servers_keep_alive_timeout_is_honoured_with_a_margin(scripted_server: ScriptedServer) -> None:
+    """Row C5: one second of margin leaves nothing of ``timeout=1``, so the connection goes at once."""
+    pool = ConnectionPool()
+    keep_alive = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=%d, max=100\r\nContent-Length: 2\r\n\r\nok"
+    scripted_server.script(Expect(), Send(keep_alive % 1), ExpectClosed())
+    scripted_server.answer(keep_alive % 9)
+
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+    assert (0, 0, 0) == counts(pool)
+
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+    (connection,) = pool._idle
+    assert 8.0 == connection.idle_limit
+    pool.close()
+
+
+def test_a_fresh_call_takes_no_idle_connection(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool()
+    scripted_server.answer(OK)
+    scripted_server.answer(OK)
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+
+    assert not pool.round_trip(a_request(scripted_server.url), a_call(fresh=True)).reused
+    pool.close()
+
+
+def test_an_unread_response_that_is_dropped_frees_its_slot(scripted_server: ScriptedServer) -> None:
+    """A finaliser takes no lock: the connection is closed by whoever comes next, even one who waits already."""
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), ExpectClosed())
+    scripted_server.answer(OK)
+    dropped = [pool.round_trip(a_request(scripted_server.url), a_call())]
+
+    thread, outcome = in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call()).read())
+    wait_for_waiters(pool, 1)
+    dropped.clear()
+    gc.collect()
+    thread.join(5)
+
+    assert [b"ok"] == outcome
+    assert (1, 1, 1) == counts(pool)
+    pool.close()
+
+
+def test_a_refused_connection_frees_its_slot(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+
+    for _ in range(3):
+        with pytest.raises(ConnectError):
+            pool.round_trip(a_request("http://127.0.0.1:1/"), a_call())
+
+    assert (0, 0, 0) == counts(pool)
+    assert {} == pool._places
+
+
+def test_cancelling_a_waiting_call_takes_it_out_of_the_queue(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), ExpectClosed())
+    held = pool.round_trip(a_request(scripted_server.url), a_call())
+    token, reason = CancelToken(), RuntimeError("enough")
+
+    thread, outcome = in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call(cancel=token)))
+    wait_for_waiters(pool, 1)
+    token.cancel(reason)
+    thread.join(5)
+
+    assert [reason] == outcome
+    assert 0 == len(pool._waiters)
+    held.close()
+    assert (0, 0, 0) == counts(pool)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_abort_wakes_whoever_waits_for_whatever(scripted_server: ScriptedServer) -> None:
+    """One call waits for its response, one for a connection; both raise the error that abort was given."""
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    asked = threading.Event()
+    scripted_server.script(Expect(), Signal(asked), ExpectClosed())
+    reading = in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call()))
+    assert asked.wait(5)
+    queued = in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call()))
+    wait_for_waiters(pool, 1)
+    reason = SessionClosed("aborted")
+
+    pool.abort(reason)
+    for thread, _ in (reading, queued):
+        thread.join(5)
+
+    assert [[reason], [reason]] == [reading[1], queued[1]]
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_a_response_in_use_survives_close_and_its_connection_does_not_come_back(
+    scripted_server: ScriptedServer,
+) -> None:
+    """requests' idiom: ``with Session() as s: r = s.get(url, stream=True)``, read outside of the block."""
+    pool = ConnectionPool()
+    go_on = threading.Event()
+    scripted_server.script(
+        Expect(),
+        Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+        Wait(go_on),
+        Send(b"ok"),
+        ExpectClosed(),
+    )
+    response = pool.round_trip(a_request(scripted_server.url), a_call())
+
+    pool.close()
+    go_on.set()
+
+    assert b"ok" == response.read()
+    assert (0, 0, 0) == counts(pool)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_starts_with_connections_of_its_own(scripted_server: ScriptedServer) -> None:
+    """Parent and child writing to one socket would read each other's answers."""
+    pool = ConnectionPool()
+    scripted_server.answer(OK, OK)
+    scripted_server.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nchild")
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            response = pool.round_trip(a_request(scripted_server.url), a_call())
+            status = 0 if (response.read(), response.reused) == (b"child", False) else 2
+        finally:
+            os._exit(status)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    assert pool.round_trip(a_request(scripted_server.url), a_call()).reused, (
+        "the child closed the parent's socket"
+    )
+    pool.close()
+
+
+def test_a_pool_without_a_slot_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        ConnectionPool(PoolLimits(total=0))
+
+
+def test_repr_shows_the_state(scripted_server: ScriptedServer) -> None:
+    pool = ConnectionPool()
+    scripted_server.answer(OK)
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+
+    assert "<ConnectionPool open=1 in_use=0 idle=1 waiting=0 origins=1>" == repr(pool)
+    pool.close()
