@@ -371,7 +371,7 @@ def _declared_length(file: Any, position: int) -> int | None:
     for read_length in (lambda: len(file), lambda: file.len):
         try:
             length = read_length()
-        except (AttributeError, TypeError, OverflowError):
+        except (AttributeError, TypeError, ValueError, OverflowError, NotImplementedError):
             continue
         if isinstance(length, int):
             return max(0, length - position)

@@ -381,8 +381,9 @@ class PreparedRequest(Hooked):
         self._frame(self.headers)
         fields = encode_fields(self.headers)
         names = [name.lower() for name, _ in fields]
-        if len(set(names)) != len(names):
-            raise InvalidHeader("A header name stands twice, once as str and once as bytes")
+        if len(set(names)) != len(names) or {b"content-length", b"transfer-encoding"}.issubset(names):
+            # The dict tells "A" from b"A", and asks a str subclass for its lower case; the wire does neither.
+            raise InvalidHeader("A header stands twice, or Content-Length beside Transfer-Encoding")
         if b"host" not in names:
             return [(b"Host", url.host_header), *fields]
         host = fields.pop(names.index(b"host"))

@@ -317,6 +317,7 @@ def _parse(text: str) -> URL:
         if scheme == UNIX_SCHEME:
             if not _SOCKET_PATH.fullmatch(authority or ""):
                 raise ValueError("the host must be the percent-encoded path of a socket")
+            unquote(authority)  # raises where `socket_path` would
             return URL(scheme, None, None, authority, authority, None, *_tail(path, query, fragment))
         return URL(scheme, *_foreign_authority(authority), path, query, fragment)
     except UnicodeError:

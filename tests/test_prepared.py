@@ -180,6 +180,7 @@ def test_framing_follows_the_body(before: Any, after: Any, expected: tuple[str, 
         (b"content-length", "99", InvalidHeader),
         ("Host", "a b", InvalidHeader),
         ("Transfer-Encoding", 5, InvalidHeader),
+        (b"Transfer-Encoding", "chunked", InvalidHeader),
         ("Transfer-Encoding", "gzip", InvalidHeader),
     ],
 )

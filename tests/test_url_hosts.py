@@ -94,6 +94,7 @@ MIB = 2**20
         "http+unix:///x",
         "http+unix://%2ftmp%2fs:80/x",
         "http+unix://%2ftmp%00/x",
+        "http+unix://%2ftmp%ff/x",
         "http+unix://u@%2ftmp/x",
         b"http://h/\xff",
     ],
