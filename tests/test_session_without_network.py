@@ -1,0 +1,151 @@
+"""A `Session` over `MockTransport` and `WSGITransport`: all that is above the transport works as on a wire."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+import client
+from client.testing import MockRequest, MockResponse, MockTransport, WSGITransport
+
+BASE = "http://api.test"
+
+
+def session_of(handler: Any, **settings: Any) -> tuple[client.Session, MockTransport]:
+    transport = MockTransport(handler)
+    return client.Session(base_url=BASE, transport=transport, **settings), transport
+
+
+def test_what_a_handler_answers_is_what_the_session_returns(no_leaks: None) -> None:
+    session, transport = session_of(lambda _: MockResponse(201, json={"id": 1}, headers={"X": "a"}))
+    with session:
+        response = session.post("/things", json={"name": "a"}, params={"q": "1"}, auth=("ada", "secret"))
+
+    assert (201, {"id": 1}, "a") == (response.status_code, response.json(), response.headers["x"])
+    (seen,) = transport.requests
+    assert ("POST", "/things", "q=1", {"name": "a"}) == (seen.method, seen.path, seen.query, seen.json())
+    assert "Basic YWRhOnNlY3JldA==" == seen.headers["authorization"]
+    assert "api.test" == seen.headers["host"]
+
+
+def test_redirects_are_followed_and_credentials_stay_at_home() -> None:
+    def handler(request: MockRequest) -> MockResponse:
+        if request.path == "/start":
+            return MockResponse(307, headers={"Location": "/next"})
+        if request.path == "/next":
+            return MockResponse(307, headers={"Location": "http://other.test/end"}, body=b"moved")
+        return MockResponse(json=dict(request.headers))
+
+    session, transport = session_of(handler)
+    response = session.put("/start", data=b"body", headers={"Authorization": "Bearer token"})
+
+    assert [307, 307] == [hop.status_code for hop in response.history]
+    assert [b"body"] * 3 == [request.body for request in transport.requests]
+    given = [request.headers.get("Authorization") for request in transport.requests]
+    assert ["Bearer token", "Bearer token", None] == given
+
+
+def test_cookies_are_kept_between_two_calls() -> None:
+    session, transport = session_of(lambda _: MockResponse(headers=[("Set-Cookie", "a=1; Path=/")]))
+    session.get("/")
+    session.get("/")
+
+    assert [None, "a=1"] == [request.headers.get("Cookie") for request in transport.requests]
+
+
+def test_a_service_that_recovers_is_tried_again() -> None:
+    answers = iter([MockResponse(503), MockResponse(503), MockResponse(json={"ok": True})])
+    session, transport = session_of(lambda _: next(answers), retries=client.Retry(total=3, backoff_factor=0))
+
+    assert {"ok": True} == session.get("/").json()
+    assert 3 == len(transport.requests)
+
+
+def test_content_codings_are_decoded_and_a_cut_one_is_an_error() -> None:
+    coded = gzip.compress(b"hello" * 1000)
+    whole, _ = session_of(lambda _: MockResponse(headers={"Content-Encoding": "gzip"}, body=coded))
+    cut, _ = session_of(lambda _: MockResponse(headers={"Content-Encoding": "gzip"}, body=coded[:-9]))
+
+    assert b"hello" * 1000 == whole.get("/").content
+    with pytest.raises(client.ContentDecodingError):
+        cut.get("/")
+
+
+def test_a_stream_is_read_as_it_is_made() -> None:
+    made = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(3):
+            made.append(number)
+            yield b"%d\n" % number
+
+    session, _ = session_of(lambda _: MockResponse(body=pieces()))
+    with session.get("/", stream=True) as response:
+        assert [] == made
+        lines = response.iter_lines()
+        assert b"0" == next(lines)
+        assert len(made) < 3
+        assert [b"1", b"2"] == list(lines)
+
+
+def test_a_body_that_breaks_off_is_an_error_for_each_way_to_read_it() -> None:
+    session, _ = session_of(lambda _: MockResponse(headers={"Content-Length": "9"}, body=b"short"))
+
+    with pytest.raises(client.IncompleteBody):
+        session.get("/")
+    with pytest.raises(client.IncompleteBody):
+        list(session.get("/", stream=True).iter_content(2))
+
+
+def test_a_generator_is_collected_and_its_progress_reported() -> None:
+    progress: list[tuple[int, int | None]] = []
+    session, transport = session_of(lambda _: MockResponse())
+    session.post(
+        "/", data=iter([b"abc", b"defg"]), progress=lambda done, total: progress.append((done, total))
+    )
+
+    assert b"abcdefg" == transport.requests[0].body
+    assert "chunked" == transport.requests[0].headers["Transfer-Encoding"]
+    assert (7, None) in progress
+
+
+def test_what_a_handler_raises_reaches_the_caller_with_its_request() -> None:
+    def handler(request: MockRequest) -> MockResponse:
+        raise client.ReadTimeout("no answer", phase="read", seconds=1.0)
+
+    session, _ = session_of(handler)
+    with pytest.raises(client.ReadTimeout) as caught:
+        session.get("/")
+    assert caught.value.request is not None
+    assert f"{BASE}/" == caught.value.request.url
+
+
+def test_workers_call_the_handler_side_by_side(no_leaks: None) -> None:
+    session, transport = session_of(lambda request: MockResponse(body=request.path), workers=4)
+    with session:
+        paths = [f"/{number}" for number in range(50)]
+        assert paths == [response.text for response in session.map(paths)]
+    assert sorted(paths) == sorted(request.path for request in transport.requests)
+
+
+def test_a_wsgi_application_is_called_through_a_session() -> None:
+    @Request.application
+    def app(request: Request) -> Response:
+        if request.path == "/login":
+            response = Response(status=303, headers={"Location": "/home"})
+            response.set_cookie("user", request.form["user"])
+            return response
+        if request.method == "PUT":
+            return Response(hashlib.sha256(request.get_data()).hexdigest())
+        return Response(f"hello {request.cookies['user']}")
+
+    session = client.Session(base_url="http://app.test", transport=WSGITransport(app))
+
+    assert "hello ada" == session.post("/login", data={"user": "ada"}).text
+    blocks = [b"%d" % number * 1000 for number in range(100)]
+    assert hashlib.sha256(b"".join(blocks)).hexdigest() == session.put("/", data=iter(blocks)).text
