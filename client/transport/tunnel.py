@@ -35,8 +35,8 @@ __all__ = ["open_socks", "open_tunnel"]
 #: Sent to proxies that want to know; it says no more than that.
 _USER_AGENT: Final = b"threadwire"
 
-#: Bytes of all heads, 1xx included, that a proxy may send before its final answer.
-_MAX_ANSWER: Final = 64 * 1024
+#: Bytes read at a time; how long an answer may get is the engine's to judge.
+_READ_SIZE: Final = 64 * 1024
 
 
 def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: Waiter) -> None:
@@ -93,15 +93,10 @@ def _authority(host: str, port: int) -> bytes:
 
 def _final_response(connection: Connection, sock: socket.socket, waiter: Waiter) -> Response | None:
     """Return the proxy's answer, None if it closed without one."""
-    received = 0
     while True:
         event = connection.next_event()
         if event is NEED_DATA:
-            data = _receive(sock, _MAX_ANSWER, waiter)
-            received += len(data)
-            if received > _MAX_ANSWER:
-                return None
-            connection.receive_data(data)
+            connection.receive_data(_receive(sock, _READ_SIZE, waiter))
         elif isinstance(event, Response):
             return event
         elif not isinstance(event, InformationalResponse) or event.status_code == 101:
