@@ -297,6 +297,7 @@ class ScriptedServer:
         self._stopping = threading.Event()
         self._pending: deque[Conversation] = deque()
         self._unexpected = 0
+        self._last_guest: object = None
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.host, self.port = self._listener.getsockname()[:2]
@@ -337,10 +338,10 @@ class ScriptedServer:
     def _accept(self) -> None:
         while True:
             try:
-                accepted, _ = self._listener.accept()
+                accepted, peer = self._listener.accept()
             except OSError:  # the listener is closed
                 return
-            if self._stopping.is_set():
+            if peer == self._last_guest:
                 accepted.close()
                 return
             if not self._pending:
@@ -357,8 +358,12 @@ class ScriptedServer:
     def _close(self) -> list[str]:
         """Stop, join, and say what did not go by the script."""
         self._stopping.set()
-        # Closing a listener does not wake accept() in another thread on Linux; a connection does.
-        with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1):
+        # Closing a listener does not wake accept() in another thread on Linux; a connection does. It stands in the
+        # line behind those that a client has made already, so that they are still played.
+        with contextlib.suppress(OSError), socket.socket() as guest:
+            guest.bind((self.host, 0))
+            self._last_guest = guest.getsockname()
+            guest.connect((self.host, self.port))
             self._acceptor.join(self._patience)
         self._listener.close()
         deadline = time.monotonic() + self._patience
