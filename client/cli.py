@@ -176,7 +176,7 @@ def _call(options: argparse.Namespace) -> int:
 def _opened(body: str | None) -> Iterator[bytes | BinaryIO | None]:
     """Yield what ``--data`` or ``--json`` names; a file is sent as it is read."""
     if body is None or not body.startswith("@"):
-        yield None if body is None else body.encode()
+        yield None if body is None else os.fsencode(body)  # the very bytes of the command line
     elif body == "@-":
         yield sys.stdin.buffer
     else:
@@ -190,6 +190,8 @@ def _opened(body: str | None) -> Iterator[bytes | BinaryIO | None]:
 
 def _show(response: Response, *, include: bool) -> None:
     """Copy *response* to standard output as it comes."""
+    if sys.stdout is None:  # the shell closed it: `>&-`
+        raise OSError(errno.EBADF, "standard output is closed")
     output = sys.stdout.buffer
     if include:
         fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -92,6 +93,7 @@ def test_redirects_are_followed_unless_told_otherwise(
     [
         ([], b"", None),
         (["-d", "a=1&b=é"], "a=1&b=é".encode(), None),
+        (["-d", os.fsdecode(b"\xff\xfe")], b"\xff\xfe", None),
         (["--json", '{"a": 1}'], b'{"a": 1}', "application/json"),
         (["--json", '{"a": 1}', "-H", "content-type: application/x"], b'{"a": 1}', "application/x"),
         (["--data", "@FILE"], b"from a file", None),
@@ -289,6 +291,21 @@ def test_output_that_nobody_reads_ends_the_command_quietly(server: LoopbackServe
         errors = process.stderr.read()
 
     assert (23, b"") == (process.returncode, errors)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "problem"),
+    [(">/dev/full", "No space left on device"), (">&-", "standard output is closed")],
+)
+def test_output_that_cannot_be_written_is_one_line(
+    server: LoopbackServer, redirection: str, problem: str
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("/dev/full is Linux's")
+    command = f"exec {shlex.quote(sys.executable)} -m client get {server.url}/bytes/10 {redirection}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=50)
+
+    assert (23, f"threadwire: output: {problem}\n") == (done.returncode, done.stderr)
 
 
 def test_ctrl_c_ends_the_command_with_one_line(server: LoopbackServer) -> None:
