@@ -126,13 +126,18 @@ def _to_ascii(text: str) -> str:
 
 
 def _to_ascii_2003(dotted: str) -> str:
-    """Encode with the standard library's IDNA 2003, only where the result is that of IDNA 2008 too."""
+    """Encode with the standard library's IDNA 2003, only where the result is that of IDNA 2008 too.
+
+    That is for letters, marks and digits of Unicode 3.2 that the two map alike.
+    """
     import stringprep
+    import unicodedata
     from encodings import idna as idna2003
 
-    unsure = _DEVIATIONS.search(dotted)
-    if unsure or any(stringprep.in_table_a1(character) for character in dotted):
-        raise ValueError("the host needs IDNA 2008: install threadwire[idna]")
+    for character in unicodedata.normalize("NFKC", dotted):
+        known = character.isascii() or unicodedata.category(character)[0] in "LMN"
+        if not known or _DEVIATIONS.match(character) or stringprep.in_table_a1(character):
+            raise ValueError(f"{character!r} in the host needs IDNA 2008: install threadwire[idna]")
     try:
         return ".".join(
             label.lower() if label.isascii() else idna2003.ToASCII(label).decode().lower()

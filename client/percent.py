@@ -31,6 +31,9 @@ _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _QUOTED_ESCAPE: Final = re.compile(r"%25(?=[0-9A-Fa-f]{2})")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
+#: Iterable, and yet one value.
+_TEXT: Final = (str, bytes, bytearray, memoryview)
+
 
 def quote_path(text: str) -> str:
     """Return *text* with every character that RFC 3986 section 3.3 does not allow in a path as %XX of its UTF-8.
@@ -88,8 +91,8 @@ def form_urlencode(fields: Any, argument: str, error: type[InvalidRequest] = Inv
         return "&".join(
             f"{_form_text(name)}={_form_text(value)}" for name, value in form_fields(fields, argument, error)
         )
-    except UnicodeEncodeError as cause:
-        raise error(f"{argument}= holds a lone surrogate, which UTF-8 cannot encode") from cause
+    except UnicodeEncodeError:
+        raise error(f"{argument}= holds a lone surrogate, which UTF-8 cannot encode") from None
 
 
 def form_fields(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[tuple[Any, Any]]:
@@ -100,7 +103,7 @@ def form_fields(fields: Any, argument: str, error: type[InvalidRequest]) -> Iter
                 f"{argument}= has a {type(value).__name__} as the value of {name!r}; "
                 "a form is flat: give one name per value, or send JSON"
             )
-        if isinstance(value, str | bytes | bytearray | memoryview) or not hasattr(value, "__iter__"):
+        if isinstance(value, _TEXT) or not hasattr(value, "__iter__"):
             if value is not None:
                 yield name, value
         else:
@@ -114,9 +117,9 @@ def _pairs(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[
     if isinstance(pairs, str | bytes) or not hasattr(pairs, "__iter__"):
         raise error(f"{argument}= must be a mapping or an iterable of pairs, not {type(fields).__name__}")
     for pair in pairs:
-        if isinstance(pair, str | bytes) or not hasattr(pair, "__len__") or len(pair) != 2:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise error(f"{argument}= must hold (name, value) pairs; it holds a {type(pair).__name__}")
-        yield pair
+        yield pair[0], pair[1]
 
 
 def _form_text(value: Any) -> str:

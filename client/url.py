@@ -102,7 +102,7 @@ class URL:
     redacted: str
     _text: str
 
-    def __init__(  # the order of the parts in a URL
+    def __init__(
         self,
         scheme: str,
         username: str | None,
@@ -205,8 +205,8 @@ class URL:
         """Return this URL with another tail, which may need encoding; the authority cannot change."""
         try:
             tail = _tail(path, query, fragment)
-        except UnicodeEncodeError as cause:
-            raise _invalid(self.redacted, "a lone surrogate in what is added to it") from cause
+        except UnicodeEncodeError:
+            raise _invalid(self.redacted, "a lone surrogate in what is added to it") from None
         scheme, username, password, authority, host, explicit_port, *_ = self._parts()
         return URL(scheme, username, password, authority, host, explicit_port, *tail)
 

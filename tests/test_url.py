@@ -209,6 +209,7 @@ def test_no_parameters_leave_the_url_alone(params: Any) -> None:
         ["ab"],
         [("a",)],
         [("a", "b", "c")],
+        [{"a": 1, "b": 2}],
         {"a": {"b": "c"}},
         "a\r\n",
         "\ud800",

@@ -180,7 +180,10 @@ def test_names_that_idna_refuses(host: str) -> None:
         parse_fresh(host)
 
 
-@pytest.mark.parametrize("host", ["fa\u00df.test", "\u03c2.test", "a\u200db.test", "\u1e9e\U0001f40d.test"])
+@pytest.mark.parametrize(
+    "host",
+    ["fa\u00df.test", "\u03c2.test", "\u00bd.test", "\u2603.test", "a\u200db.test", "\u1e9e\U0001f40d.test"],
+)
 def test_names_that_idna_2003_reads_differently_need_the_extra(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
