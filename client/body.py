@@ -59,7 +59,7 @@ class FileBody:
         if hasattr(self.file, "readable") and not self.file.readable():
             raise InvalidBody(f"{argument}= is a file that is not open for reading")
         self.position = _position(self.file)
-        self.length, self.replayable = _remaining(self.file, self.position)
+        self.length, self.replayable = _remaining(self.file, self.position, argument)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the file's bytes from ``position``, at most 256 KiB at a time.
@@ -254,7 +254,7 @@ def wire_body(data: Any, argument: str = "data") -> bytes | Body | None:
         return data
     if isinstance(data, str | bytes | bytearray | memoryview):
         return _as_bytes(data, argument)
-    if hasattr(data, "chunks") and hasattr(data, "replayable"):
+    if hasattr(data, "chunks") and isinstance(getattr(data, "replayable", None), bool):
         body: Body = data
         return body
     if isinstance(data, io.StringIO):
@@ -346,7 +346,7 @@ def _position(file: Any) -> int | None:
     return position if isinstance(position, int) else None
 
 
-def _remaining(file: Any, position: int | None) -> tuple[int | None, bool]:
+def _remaining(file: Any, position: int | None, argument: str) -> tuple[int | None, bool]:
     """Return (bytes from *position* to the end or None, whether the file can be put back there).
 
     By seeking, not by fstat: of a GzipFile that would be the size on disk and not of what it yields.
@@ -355,11 +355,14 @@ def _remaining(file: Any, position: int | None) -> tuple[int | None, bool]:
         return _declared_length(file, 0), False
     try:
         file.seek(0, io.SEEK_END)
-        end = file.tell()
-        file.seek(position)
     except (AttributeError, OSError, ValueError, EOFError):
         return _declared_length(file, position), False
-    length = max(0, end - position)
+    try:
+        length: int | None = max(0, file.tell() - position)
+        file.seek(position)
+    except (OSError, ValueError, OverflowError) as cause:
+        # A GzipFile that reads from a pipe; to go on would send an empty body.
+        raise InvalidBody(f"{argument}= is a file that went to its end and cannot be put back") from cause
     if length == 0 and file.read(1):  # files of /proc have no size and yet something in them
         length = None
         file.seek(position)

@@ -91,6 +91,16 @@ def test_the_length_of_a_compressed_file_is_what_it_yields(path: Path) -> None:
         assert CONTENT == sent(file)
 
 
+def test_a_file_that_cannot_be_put_back_is_refused(path: Path) -> None:
+    """Going to the end of a compressed pipe reads it; what would be sent is nothing."""
+    read, write = os.pipe()
+    os.write(write, gzip.compress(b"content"))
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe, gzip.GzipFile(fileobj=pipe) as file:
+        with pytest.raises(InvalidBody, match=r"data= .* cannot be put back"):
+            wire_body(file)
+
+
 def test_an_empty_file_is_no_chunked_one(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with (tmp_path / "empty").open("rb") as file:
