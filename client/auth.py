@@ -16,6 +16,7 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from client.digest import Challenge, choose_challenge, digest_authorization
+from client.exceptions import InvalidHeader
 from client.url import parse_url
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def basic_authorization(username: str | bytes, password: str | bytes) -> str:
 
     Raises:
         TypeError: Neither str nor bytes.
+        InvalidHeader: A lone surrogate, which has no octets.
     """
     credentials = b":".join((_octets(username), _octets(password)))
     return "Basic " + b2a_base64(credentials, newline=False).decode("ascii")
@@ -79,10 +81,12 @@ def _octets(text: str | bytes) -> bytes:
         return text
     if not isinstance(text, str):
         raise TypeError(f"user name and password must be str or bytes, not {type(text).__name__}")
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode()
+    for charset in ("latin-1", "utf-8"):
+        try:
+            return text.encode(charset)
+        except UnicodeEncodeError:
+            continue
+    raise InvalidHeader("user name or password holds a lone surrogate, which no charset can encode")
 
 
 class HTTPBasicAuth(AuthBase):
@@ -171,10 +175,15 @@ class HTTPDigestAuth(AuthBase):
     Args:
         username: Sent in the clear, unless the server asks for its hash.
         password: Never sent.
+
+    Raises:
+        TypeError: Not str.
     """
 
     def __init__(self, username: str, password: str) -> None:
         """Hold the credentials; nothing is known yet."""
+        if not all(isinstance(text, str) for text in (username, password)):
+            raise TypeError("user name and password of Digest must be str: the server chooses their charset")
         self.username = username
         self.password = password
         self._lock = allocate_lock()
@@ -183,14 +192,18 @@ class HTTPDigestAuth(AuthBase):
     def auth_flow(self, request: PreparedRequest) -> Flow:
         """Send, answer the challenge if there is one, and once more if the server calls the nonce stale."""
         response = yield self(request)
-        for refused in (False, True):
+        for answered in (False, True):
             if response.status_code != 401:
                 return
             challenge = choose_challenge(response.headers.get("WWW-Authenticate", ""))
-            if challenge is None or (refused and not challenge.stale):
-                return
+            if challenge is None or (answered and not challenge.stale):
+                break
             self._learn(request, challenge)
             response = yield self(request.copy())
+        if response.status_code == 401:
+            # The password is wrong. To go on sending it with every request would lock the account the sooner.
+            with self._lock:
+                self._known.pop(_origin(request), None)
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         """Set the Authorization field if the origin's challenge is known."""

@@ -19,7 +19,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from client.exceptions import InvalidHeader
-from client.set_cookie import Cookie, canonical_domain, has_subdomains
+from client.set_cookie import Cookie, has_subdomains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,8 @@ _EXPIRY: Final = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]*)?)?")
 def save(path: str | PathLike[str], cookies: Iterable[Cookie]) -> None:
     """Write *cookies* to the file *path*, session cookies included, expired ones not.
 
-    The file appears whole or not at all, and only its owner can read it (mode 0600).
+    The file appears whole or not at all, and only its owner can read it (mode 0600). The format has no field for
+    SameSite.
 
     Raises:
         OSError: It cannot be written; an earlier file is untouched.
@@ -108,7 +109,6 @@ def _cookie(line: str) -> Cookie | None:
     domain, subdomains, path, secure, expiry, name, value = fields
     if not path.startswith("/") or not _EXPIRY.fullmatch(expiry):
         return None
-    domain = canonical_domain(domain)
     try:
         return Cookie(
             name,

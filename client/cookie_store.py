@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from client.set_cookie import Cookie, canonical_domain, has_subdomains, parse_set_cookie, path_matches
@@ -125,24 +126,20 @@ class CookieStore:
 
     def matching(self, url: URL, now: float, *, unbound: bool = True) -> list[Cookie]:
         """Return the cookies for a request, in the order in which they are sent; see `header_for`."""
-        domains, host = self._domains, canonical_domain(url.host)
+        domains, path, plain = self._domains, url.path, url.scheme != "https"
         found: list[tuple[int, Cookie]] = []
-        if unbound:
-            found.extend(domains.get("", {}).values())
-        found.extend(domains.get(host, {}).values())
-        if has_subdomains(host):
-            _, dot, parent = host.partition(".")
-            while dot:
-                found.extend(entry for entry in domains.get(parent, {}).values() if not entry[1].host_only)
-                _, dot, parent = parent.partition(".")
-        plain = url.scheme != "https"
-        found = [
-            entry
-            for entry in found
-            if path_matches(url.path, entry[1].path)
-            and not (plain and entry[1].secure)
-            and not entry[1].is_expired(now)
-        ]
+        host, *parents = _host_and_parents(url.host)
+        for domain in ("", host, *parents) if unbound else (host, *parents):
+            entries = domains.get(domain)
+            if entries is not None:
+                found += [
+                    entry
+                    for entry in entries.values()
+                    if path_matches(path, entry[1].path)
+                    and not (plain and entry[1].secure)
+                    and not (entry[1].host_only and domain != host)
+                    and not entry[1].is_expired(now)
+                ]
         if len(found) > 1:
             found.sort(key=lambda entry: (-len(entry[1].path), entry[0]))
         return [cookie for _, cookie in found]
@@ -232,6 +229,14 @@ class CookieStore:
         ranked = sorted(entries, key=lambda entry: (not entry[1].is_expired(now), entry[1].secure, entry[0]))
         for _, cookie in ranked[:count]:
             self._drop(cookie, by_owner=False)
+
+
+@lru_cache(256)
+def _host_and_parents(host: str) -> tuple[str, ...]:
+    """Return the domains whose cookies a request to *host* may carry: its own and those it is a part of."""
+    domain = canonical_domain(host)
+    labels = domain.split(".") if has_subdomains(domain) else [domain]
+    return tuple(".".join(labels[first:]) for first in range(len(labels)))
 
 
 def _pair(cookie: Cookie) -> str:

@@ -271,7 +271,7 @@ def create_cookie(name: str, value: str, **attributes: Any) -> Cookie:
     unknown = attributes.keys() - _ATTRIBUTES
     if unknown or attributes.get("port") is not None:
         raise TypeError(f"create_cookie() got unexpected attributes: {sorted(unknown) or ['port']}")
-    domain = canonical_domain(attributes.get("domain") or "")
+    domain = attributes.get("domain") or ""
     rest = {str(key).lower(): value for key, value in (attributes.get("rest") or {}).items()}
     return Cookie(
         name,

@@ -158,7 +158,8 @@ def surviving_fields(
 
 
 def _lowered(name: str | bytes) -> str:
-    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).strip().lower()
+    # str.__str__: the content of a subclass, which is what will be sent, whatever its own methods say.
+    return (name.decode("latin-1") if isinstance(name, bytes) else str.__str__(name)).strip().lower()
 
 
 def _next_method(status: int, method: str) -> str:

@@ -41,7 +41,7 @@ class Cookie:
     Args:
         name: May be empty, for a cookie that was sent without ``=``.
         value: Opaque.
-        domain: Canonical (see `canonical_domain`); ``""`` for a cookie that the caller bound to no host.
+        domain: A leading dot means nothing; ``""`` for a cookie that the caller bound to no host.
         path: Begins with ``/``.
         secure: Only for https.
         expires: Seconds since 1970; None until the session ends.
@@ -104,13 +104,14 @@ class Cookie:
         put = object.__setattr__
         for attribute, text in (("name", name), ("value", value), ("domain", domain), ("path", path)):
             put(self, attribute, _checked(attribute, text))
+        put(self, "domain", canonical_domain(self.domain))
         if "=" in name or not (name or value):
             raise InvalidHeader("cookie name holds '=', or name and value are both empty")
         if not path.startswith("/"):
             raise InvalidHeader("cookie path does not begin with '/', so no request would match it")
         put(self, "secure", bool(secure))
         put(self, "expires", None if expires is None else int(expires))
-        put(self, "host_only", bool(host_only and domain))
+        put(self, "host_only", bool(host_only and self.domain))
         put(self, "http_only", bool(http_only))
         put(self, "same_site", same_site)
 
@@ -290,7 +291,7 @@ def parse_set_cookie(value: bytes, url: URL, now: float) -> Cookie | None:
         return Cookie(
             name,
             content,
-            domain=domain or canonical_domain(url.host),
+            domain=domain or url.host,
             path=path if path.startswith("/") else _default_path(url),
             secure=secure,
             expires=_expiry(attributes, now),

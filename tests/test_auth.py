@@ -70,6 +70,13 @@ def test_credentials_are_text(username: Any) -> None:
         basic_authorization(username, "p")
 
 
+def test_a_lone_surrogate_is_refused_without_being_shown() -> None:
+    with pytest.raises(InvalidHeader) as caught:
+        basic_authorization("u", "secret\udc80")
+
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("auth", "field", "value"),
     [
@@ -162,12 +169,14 @@ def test_a_401_that_cannot_be_answered_is_the_callers(field: str) -> None:
     assert ended(flow, response(401, WWW_Authenticate=field))
 
 
-def test_a_second_refusal_is_final() -> None:
-    """The password is wrong; asking again would lock the account."""
-    flow, _ = start(HTTPDigestAuth("u", "p"), prepared())
+def test_a_second_refusal_is_final_and_forgets_the_challenge() -> None:
+    """The password is wrong; to send it with every request from now on would lock the account the sooner."""
+    auth = HTTPDigestAuth("u", "p")
+    flow, _ = start(auth, prepared())
     flow.send(response(401, WWW_Authenticate=CHALLENGE))
 
     assert ended(flow, response(401, WWW_Authenticate=CHALLENGE.replace("n1", "n2")))
+    assert "Authorization" not in start(auth, prepared())[1].headers
 
 
 def test_a_stale_nonce_is_replaced_once() -> None:
@@ -277,6 +286,12 @@ def test_a_pickled_object_has_learnt_nothing() -> None:
     twin = pickle.loads(pickle.dumps(auth))
 
     assert "Authorization" not in start(twin, prepared())[1].headers
+
+
+@pytest.mark.parametrize(("username", "password"), [(None, "p"), ("u", None), (b"u", "p"), ("u", 5)])
+def test_digest_needs_text_since_the_server_chooses_the_charset(username: Any, password: Any) -> None:
+    with pytest.raises(TypeError, match="must be str"):
+        HTTPDigestAuth(username, password)
 
 
 def test_a_challenge_that_tries_to_inject_a_field_is_not_answered() -> None:

@@ -360,6 +360,24 @@ def test_stripping_does_not_depend_on_how_headers_are_held(name: str, form: Call
     assert [] == surviving_fields(form(name), HERE, hop(b"http://b.test/"))
 
 
+def test_a_name_that_lies_about_itself_is_stripped() -> None:
+    """What is sent is the content of a str subclass, so that is what is judged."""
+
+    class Liar(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "accept"
+
+        def lower(self) -> str:
+            return "accept"
+
+        def strip(self, chars: str | None = None) -> str:
+            return "accept"
+
+    assert [] == surviving_fields([(Liar("Authorization"), "s")], HERE, hop(b"//b.test/"))
+
+
 def test_the_same_origin_gets_everything_but_what_described_a_dropped_body() -> None:
     assert list(ALL.items()) == surviving_fields(ALL, HERE, hop(b"/x", status=307, method="POST"))
 

@@ -309,6 +309,11 @@ def test_what_cannot_be_sent_makes_no_cookie(parts: dict[str, str]) -> None:
         Cookie(**{"name": "n", "value": "v", **parts})  # type: ignore[arg-type]  # every part is a str
 
 
+def test_the_domain_is_kept_in_the_form_that_is_compared() -> None:
+    assert "example.com" == Cookie("a", "b", domain=".EXAMPLE.com.").domain
+    assert not Cookie("a", "b", domain=".", host_only=True).host_only  # bound to no host at all
+
+
 def test_an_error_shows_no_value() -> None:
     with pytest.raises(InvalidHeader) as caught:
         Cookie("session", "secret\n")
