@@ -33,7 +33,9 @@ MAX_FILE: Final = 1 << 20
 
 # A token is a run of non-blanks, or stands in quotes; a backslash takes the next character as it is (as in
 # curl and the standard library). Possessive: linear also where a quote is never closed.
-_TOKEN: Final = re.compile(r'[ \t\r\n]*+(?:"((?:[^"\\]++|\\.)*+)"|((?!")(?:[^ \t\r\n\\]++|\\.)++))', re.DOTALL)
+_TOKEN: Final = re.compile(
+    r'[ \t\r\n]*+(?:"((?:[^"\\]++|\\.)*+)"|((?!")(?:[^ \t\r\n\\]++|\\.)++))', re.DOTALL
+)
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _REST_OF_LINE: Final = re.compile(r"[^\n]*+\n?")
 _MACRO: Final = re.compile(r".*?(?:\n[ \t\r]*\n|\Z)", re.DOTALL)  # up to the next empty line
