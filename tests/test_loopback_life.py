@@ -120,6 +120,24 @@ def test_tls_says_goodbye_before_it_closes(no_leaks: None, tls_authority: TLSAut
     assert b"".join(payload(0, 5)) == received.partition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_answer_arrives_though_the_client_sends_more_than_is_read(
+    no_leaks: None, tls_authority: TLSAuthority, tls: bool
+) -> None:
+    """A close with unread bytes is a reset, and a reset would take the answer out of the client's buffer."""
+    with LoopbackServer(tls=tls_authority.server_context() if tls else None) as server:
+        sock = socket.create_connection((server.host, server.port), timeout=20)
+        if tls:
+            sock = tls_authority.client_context().wrap_socket(sock, server_hostname="127.0.0.1")
+        with sock:
+            sock.sendall(
+                b"GET /bytes/300000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + b"x" * 500_000
+            )
+            received = b"".join(iter(lambda: sock.recv(65536), b""))
+
+    assert b"".join(payload(0, 300_000)) == received.partition(b"\r\n\r\n")[2]
+
+
 @pytest.mark.parametrize("sent", [b"", b"\x16", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
 def test_a_failed_handshake_costs_only_its_connection(
     no_leaks: None, tls_authority: TLSAuthority, sent: bytes

@@ -29,6 +29,7 @@ __all__ = ["LoopbackServer", "ServerStats"]
 
 READ_SIZE: Final = 128 * 1024  # bytes a recv; twice as much costs small requests more than it gives uploads
 ONE_WRITE: Final = 64 * 1024  # bytes; up to this size a copy costs less than another system call
+HEAD_ONLY: Final = frozenset({204, 304})  # statuses without body and length (RFC 9110 sections 6.4.1 and 8.6)
 PATIENCE: Final = 10.0  # seconds for a TLS handshake
 LINGER_SECONDS: Final = 1.0  # how long is still read after an answer that ends the connection early
 LINGER_BYTES: Final = 1024 * 1024  # ... and how much
@@ -295,12 +296,12 @@ class _Conversation:
             headers.append(("Connection", "close"))
         if answer.length is None:
             headers.append(("Transfer-Encoding", "chunked"))
-        elif answer.status not in (204, 304):  # RFC 9110 section 8.6
+        elif answer.status not in HEAD_ONLY:
             headers.append(("Content-Length", str(answer.length)))
         reason = reason_of(answer.status)
         head = protocol.Response(status_code=answer.status, headers=headers, reason=reason)
         unsent: list[bytes | bytearray | memoryview] = [engine.send(head)]
-        if method != "HEAD" and answer.status not in (204, 304):
+        if method != "HEAD" and answer.status not in HEAD_ONLY:
             for piece in answer.pieces:
                 unsent += engine.send_with_data_passthrough(protocol.Data(data=piece)) or []
                 if not isinstance(answer.pieces, list):
@@ -327,26 +328,23 @@ class _Conversation:
             raise _Stopping
 
     def _end(self) -> None:
-        """Let what was answered arrive before the socket closes.
+        """Say goodbye, and let what was answered arrive before the socket closes.
 
         Unread bytes would turn our FIN into a reset, which takes the answer with it (RFC 9112 section 9.6).
         """
-        if self._engine.their_state in (protocol.SEND_BODY, protocol.ERROR):
-            with contextlib.suppress(OSError):
-                self._linger()
         if self._tls is not None:
             self._socket.setblocking(False)  # send close_notify, don't wait for the client's
             with contextlib.suppress(OSError, ValueError):
                 self._socket.unwrap()  # type: ignore[attr-defined]  # an SSLSocket: see `_start_tls`
-
-    def _linger(self) -> None:
-        if self._tls is None:
-            self._socket.shutdown(socket.SHUT_WR)
+        if self._engine.their_state is protocol.CLOSED:
+            return
+        # Below TLS: what is read here is thrown away, and need not be decrypted.
+        socket.socket.shutdown(self._socket, socket.SHUT_WR)
         until = time.monotonic() + LINGER_SECONDS
         left = LINGER_BYTES
         while left > 0 and (seconds := until - time.monotonic()) > 0:
             self._socket.settimeout(seconds)
-            if not (received := self._socket.recv(READ_SIZE)):
+            if not (received := socket.socket.recv(self._socket, READ_SIZE)):
                 return
             left -= len(received)
 

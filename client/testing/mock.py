@@ -13,10 +13,10 @@ Everything above the transport is real: redirects, retries, cookies, auth, decod
 from __future__ import annotations
 
 import json as json_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from client.headers import ResponseHeaders, encode_fields
-from client.testing.offline import OfflineResponse, sent_pieces
+from client.testing.offline import HEAD_ONLY, OfflineResponse, sent_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from client.url import URL
 
 __all__ = ["MockRequest", "MockResponse", "MockTransport"]
-
-#: RFC 9110 sections 15.3.5 and 15.4.5: the statuses whose answers end with their head.
-BODYLESS: Final = frozenset({204, 304})
 
 
 class MockRequest:
@@ -111,7 +108,7 @@ class MockResponse:
         elif isinstance(body, str):
             body = body.encode()
         if isinstance(body, bytes):
-            if b"content-length" not in names and status not in BODYLESS:
+            if b"content-length" not in names and status not in HEAD_ONLY:
                 self.headers.append((b"Content-Length", str(len(body)).encode()))
             body = (body,)
         self.pieces = body
@@ -146,7 +143,7 @@ class MockTransport:
         answer = self._handler(seen)
         if not isinstance(answer, MockResponse):
             raise TypeError(f"the handler returned {type(answer).__name__}, expected MockResponse")
-        bodyless = request.method == "HEAD" or answer.status in BODYLESS
+        bodyless = request.method == "HEAD" or answer.status in HEAD_ONLY
         return OfflineResponse(
             answer.status,
             answer.reason,

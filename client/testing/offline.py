@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from client.transport.wire import Call, Fields, WireRequest
 
-__all__ = ["OfflineResponse", "sent_pieces"]
+__all__ = ["HEAD_ONLY", "OfflineResponse", "sent_pieces"]
+
+#: Statuses whose answers end with their head (RFC 9110 sections 15.3.5 and 15.4.5).
+HEAD_ONLY: Final = frozenset({204, 304})
 
 PHASES: Final = ("queue", "dns", "connect", "tls", "send", "wait", "receive")
 

@@ -37,7 +37,7 @@ __all__ = ["Answer", "BadRequest", "BodyFacts", "ReceivedRequest", "answer"]
 
 LAST_MODIFIED: Final = "Wed, 01 Jan 2025 00:00:00 GMT"
 URL_CHARACTERS: Final = "%/:?#[]@!$&'()*+,;="  # what `quote` leaves beside letters, digits and "-._~"
-BODYLESS: Final = frozenset({204, 205, 304})  # RFC 9110 sections 15.3.5, 15.3.6, 15.4.5
+EMPTY: Final = frozenset({204, 205, 304})  # RFC 9110 sections 15.3.5, 15.3.6, 15.4.5
 
 # At most 18 digits: more is no size, and int() of thousands of digits is slow.
 WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -150,7 +150,7 @@ def answer(request: ReceivedRequest) -> Answer:
 
 def json_answer(document: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     """Answer with *document*, or with no body where *status* has none."""
-    body = b"" if status in BODYLESS else json.dumps(document).encode() + b"\n"
+    body = b"" if status in EMPTY else json.dumps(document).encode() + b"\n"
     return Answer(status, [("Content-Type", "application/json"), *headers], [body], len(body))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from client.exceptions import ProtocolError
-from client.testing.offline import OfflineResponse, sent_pieces
+from client.testing.offline import HEAD_ONLY, OfflineResponse, sent_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -66,7 +66,7 @@ class WSGITransport:
             if close is not None:
                 close()
             raise
-        bodyless = request.method == "HEAD" or status in (204, 304)
+        bodyless = request.method == "HEAD" or status in HEAD_ONLY
         return OfflineResponse(
             status, reason, headers, None if bodyless else started.body(first, pieces), call, on_close=close
         )
