@@ -40,6 +40,8 @@ def no_leaks(*, except_threads: tuple[str, ...] = (), grace: float = 2.0) -> Ite
         if thread not in threads_before and not thread.name.startswith(except_threads or ("\0",))
     ]
     for thread in threads:
+        while thread.ident is None and time.monotonic() < deadline:  # listed, but not begun: cannot be joined yet
+            time.sleep(0.001)
         thread.join(max(0.0, deadline - time.monotonic()))
     assert [thread.name for thread in threads if thread.is_alive()] == [], "threads left behind"
     left = {fd: link for fd, link in open_descriptors().items() if descriptors_before.get(fd) != link}

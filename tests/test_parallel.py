@@ -1,0 +1,154 @@
+"""`Session.map` and `as_completed`: order, look-ahead, errors in their place."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import client
+from client.exceptions import InvalidRequest, MissingSchema
+from client.testing import LoopbackServer
+from tests.leaks import no_leaks
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer() as server:
+        yield server
+
+
+@pytest.fixture
+def session() -> Iterator[client.Session]:
+    with no_leaks(), client.Session(workers=4, trust_env=False) as session:
+        yield session
+
+
+def sizes(responses: Any) -> list[int]:
+    return [len(response.content) for response in responses]
+
+
+def test_results_come_in_the_order_of_the_jobs(session: client.Session, server: LoopbackServer) -> None:
+    wanted = [1000 - number for number in range(60)]
+
+    assert wanted == sizes(session.map(f"{server.url}/bytes/{size}" for size in wanted))
+
+
+def test_or_as_they_are_done(session: client.Session, server: LoopbackServer) -> None:
+    wanted = list(range(60))
+
+    assert wanted == sorted(sizes(session.as_completed(f"{server.url}/bytes/{size}" for size in wanted)))
+
+
+def test_a_job_has_four_forms(session: client.Session, server: LoopbackServer) -> None:
+    url = f"{server.url}/echo"
+    jobs: list[Any] = [
+        url,
+        ("PUT", url),
+        client.Request("POST", url, json={"a": 1}, headers={"X-Form": "request"}),
+        {"url": url, "method": "PATCH", "data": b"abc"},
+        {"url": url},
+    ]
+
+    echoes = [response.json() for response in session.map(jobs, headers={"X-All": "yes"})]
+
+    assert ["GET", "PUT", "POST", "PATCH", "GET"] == [echo["method"] for echo in echoes]
+    assert [0, 0, 8, 3, 0] == [echo["length"] for echo in echoes]
+    assert "request" == echoes[2]["headers"]["x-form"]
+    assert ["yes", "yes", None, "yes", "yes"] == [echo["headers"].get("x-all") for echo in echoes]
+
+
+def test_an_endless_iterable_is_read_two_jobs_a_worker_ahead(
+    session: client.Session, server: LoopbackServer
+) -> None:
+    drawn = itertools.count()
+
+    def jobs() -> Iterator[str]:
+        for number in drawn:
+            yield f"{server.url}/bytes/{number}"
+
+    results = session.map(jobs())
+    taken = sizes(itertools.islice(results, 20))
+    results.close()  # type: ignore[attr-defined]  # a generator
+
+    assert list(range(20)) == taken
+    assert next(drawn) <= 20 + 2 * 4
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_the_first_error_ends_it(session: client.Session, server: LoopbackServer, name: str) -> None:
+    results = getattr(session, name)([f"{server.url}/bytes/1", "nonsense", f"{server.url}/bytes/2"])
+
+    with pytest.raises(MissingSchema):
+        list(results)
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_or_errors_stand_in_their_place(session: client.Session, server: LoopbackServer, name: str) -> None:
+    jobs = [f"{server.url}/bytes/1", "http://127.0.0.1:1/", f"{server.url}/bytes/2"]
+
+    results = list(getattr(session, name)(jobs, on_error="return"))
+
+    errors = [result for result in results if isinstance(result, Exception)]
+    assert [client.ConnectError] == [type(error) for error in errors]
+    assert "http://127.0.0.1:1/" == errors[0].request.url  # type: ignore[attr-defined]  # one of ours
+    assert (1 if name == "map" else results.index(errors[0])) == results.index(errors[0])
+
+
+def test_what_is_no_job_stands_as_an_error_too(session: client.Session) -> None:
+    with pytest.raises(InvalidRequest, match="a job must be"):
+        list(session.map([42]))
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_streaming_is_refused(session: client.Session, name: str) -> None:
+    """Unread responses would hold every connection, and the next jobs would wait for ever."""
+    with pytest.raises(InvalidRequest, match="stream"):
+        getattr(session, name)([], stream=True)
+    with pytest.raises(InvalidRequest, match="stream"):
+        list(getattr(session, name)([{"url": "http://a.test/", "stream": True}]))
+
+
+def test_an_unknown_on_error_is_refused(session: client.Session) -> None:
+    with pytest.raises(InvalidRequest, match="on_error"):
+        session.map([], on_error="ignore")  # type: ignore[call-overload]
+
+
+def test_no_jobs_no_results(session: client.Session) -> None:
+    assert [] == list(session.map([]))
+    assert [] == list(session.as_completed([]))
+
+
+def test_an_error_of_the_iterable_comes_out(session: client.Session, server: LoopbackServer) -> None:
+    def jobs() -> Iterator[str]:
+        yield f"{server.url}/bytes/1"
+        raise LookupError("the caller's own")
+
+    with pytest.raises(LookupError):
+        list(session.map(jobs()))
+
+
+def test_many_threads_share_one_session(server: LoopbackServer) -> None:
+    """Every response carries its own nonce, and no connection is left over."""
+    with no_leaks(), client.Session(trust_env=False) as session:
+        wrong: list[Any] = []
+
+        def work(thread: int) -> None:
+            for number in range(40):
+                nonce = f"{thread}-{number}"
+                echo = session.get(f"{server.url}/echo", headers={"X-Nonce": nonce}).json()
+                if echo["headers"]["x-nonce"] != nonce:
+                    wrong.append((nonce, echo))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert [] == wrong
+        pool: Any = session._transport
+        assert len(pool._open) == len(pool._idle) <= 16
