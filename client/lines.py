@@ -68,11 +68,14 @@ class ServerSentEvent:
 
     def __eq__(self, other: object) -> bool:
         """Compare all four."""
-        return isinstance(other, ServerSentEvent) and repr(self) == repr(other)
+        return isinstance(other, ServerSentEvent) and self._facts() == other._facts()
 
     def __hash__(self) -> int:
         """Hash all four."""
-        return hash(repr(self))
+        return hash(self._facts())
+
+    def _facts(self) -> tuple[str, str, str, int | None]:
+        return self.event, self.data, self.id, self.retry
 
     def __repr__(self) -> str:
         """Show all four."""

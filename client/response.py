@@ -17,7 +17,7 @@ from client.exceptions import JSONDecodeError, RequestException, StreamConsumedE
 from client.lines import ServerSentEvent, events, split, split_lines
 from client.response_body import READ_SIZE, DecodedReader, RawReader, ResponseBody
 from client.response_head import REDIRECT_STATI, ResponseHead
-from client.text import decode, decode_pieces, detect, text_codec
+from client.text import decode, decode_pieces, detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -138,8 +138,8 @@ class Response(ResponseHead):
             RequestException: As `content`.
         """
         content = self.content or b""
-        codec = text_codec(self.encoding)
-        if codec is None or codec.startswith("utf-"):
+        encoding = self.encoding
+        if encoding is None or encoding.lower().startswith("utf"):
             try:
                 return json.loads(content, **kwargs)
             except UnicodeDecodeError:  # not UTF-8 after all
