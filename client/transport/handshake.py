@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from client.exceptions import ConnectError, RequestException, SSLError
 
@@ -132,7 +132,8 @@ def _explained(error: BaseException, settings: TLSSettings, where: str) -> Conne
         hint = ": the peer does not seem to speak TLS" if error.reason in _NOT_TLS else ""
         return SSLError(f"TLS handshake with {where} failed: {error.reason or error.strerror}{hint}")
     if isinstance(error, OSError):
-        return ConnectError(f"the connection to {where} broke during the TLS handshake: {error.strerror}")
+        reason = error.strerror or error
+        return ConnectError(f"the connection to {where} broke during the TLS handshake: {reason}")
     return None
 
 
@@ -225,6 +226,14 @@ class TLSOverTLS(socket.socket):
     def setblocking(self, flag: bool) -> None:
         """As ``settimeout(None)`` or ``settimeout(0)``."""
         self.settimeout(None if flag else 0.0)
+
+    def _unprotected(self, *args: Any, **options: Any) -> NoReturn:
+        """Refuse what `socket.socket` would do to the descriptor itself: bytes out of place, in the clear."""
+        raise NotImplementedError("not on a TLS connection inside another one")
+
+    sendmsg = recvmsg = recvmsg_into = sendto = recvfrom = recvfrom_into = sendfile = dup = detach = (
+        _unprotected
+    )
 
     # -- what is told about the inner connection -----------------------------------------------------------
 

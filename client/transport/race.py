@@ -77,7 +77,10 @@ def connect(
 def connect_unix(address: Address, options: NetworkOptions, waiter: Waiter) -> socket.socket:
     """Connect to a Unix domain socket; arguments, result and errors as of `connect`."""
     check_allowed(address, options)
-    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _failure("a Unix socket", [(address, error)]) from error
     try:
         sock.setblocking(False)
         while True:
@@ -233,6 +236,16 @@ def _failure(where: str, failures: list[tuple[Address, OSError]]) -> ConnectErro
 
 _families: dict[str, tuple[int, float]] = {}  # host -> (family that won, when), the latest last
 _families_lock = allocate_lock()
+
+
+def _renew_lock() -> None:
+    """Start anew in a forked child: a thread that stayed with the parent may have held the lock."""
+    global _families_lock
+    _families_lock = allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _preferred_family(host: str) -> int | None:

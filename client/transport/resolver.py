@@ -66,12 +66,13 @@ def resolve(host: str, port: int, resolver: Resolver | None, waiter: Waiter) -> 
     if (address := literal(host, port)) is not None:
         return [address]
     lookup = _Lookup(host, port, resolver, waiter)
-    _start(lookup)
     try:
+        _start(lookup)
         while not lookup.done:
             waiter.wait("dns")
-    finally:
-        lookup.abandoned = True
+    except BaseException:
+        _withdraw(lookup)
+        raise
     if lookup.error is not None:
         reason = getattr(lookup.error, "strerror", None) or f"{type(lookup.error).__name__}: {lookup.error}"
         raise NameResolutionError(f"cannot resolve {host!r}: {reason}") from lookup.error
@@ -82,26 +83,28 @@ def resolve(host: str, port: int, resolver: Resolver | None, waiter: Waiter) -> 
 
 def literal(host: str, port: int) -> Address | None:
     """Return the address that *host* spells out, None if it is a name."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host.partition("%")[0] if family == socket.AF_INET6 else host)
-        except (OSError, ValueError):
-            continue
-        if family == socket.AF_INET:
-            return Address(family, (host, port))
-        try:
-            # Turns a zone into the index of its interface; AI_NUMERICHOST never asks a server.
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
-        except OSError as error:
-            raise NameResolutionError(f"cannot resolve {host!r}: {error.strerror}") from error
-        return Address(family, found[0][4])
-    return None
+    plain, percent, _ = host.partition("%")
+    family = socket.AF_INET6 if ":" in plain else socket.AF_INET
+    try:
+        socket.inet_pton(family, plain)
+    except (OSError, ValueError):
+        return None
+    if family == socket.AF_INET:
+        return None if percent else Address(family, (host, port))
+    if not percent:
+        return Address(family, (host, port, 0, 0))
+    try:
+        # Turns the zone into the index of its interface; AI_NUMERICHOST never asks a server.
+        found = socket.getaddrinfo(host.encode(), port, family, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except OSError as error:
+        raise NameResolutionError(f"cannot resolve {host!r}: {error.strerror}") from error
+    return Address(family, found[0][4])
 
 
 class _Lookup:
     """One question, asked by the thread that waits and answered on a resolver thread."""
 
-    __slots__ = ("abandoned", "addresses", "done", "error", "host", "port", "resolver", "waiter")
+    __slots__ = ("addresses", "done", "error", "host", "port", "resolver", "waiter")
 
     def __init__(self, host: str, port: int, resolver: Resolver | None, waiter: Waiter) -> None:
         self.host = host
@@ -111,7 +114,6 @@ class _Lookup:
         self.addresses: list[Address] = []
         self.error: Exception | None = None
         self.done = False  # set last: what it announces is complete
-        self.abandoned = False  # a question that nobody waits for any more is not asked
 
     def answer(self) -> None:
         try:
@@ -172,6 +174,13 @@ def _start(lookup: _Lookup) -> None:
         raise NameResolutionError(f"cannot resolve {lookup.host!r}: {error}") from error
 
 
+def _withdraw(lookup: _Lookup) -> None:
+    """Forget *lookup*, for which nobody waits any more, unless a thread has begun with it."""
+    with _threads.lock:
+        if lookup in _threads.waiting:
+            _threads.waiting.remove(lookup)
+
+
 def _serve(threads: _Threads) -> None:
     """Answer look-ups until none is left."""
     while True:
@@ -180,8 +189,7 @@ def _serve(threads: _Threads) -> None:
                 threads.running -= 1
                 return
             lookup = threads.waiting.popleft()
-        if not lookup.abandoned:
-            lookup.answer()
+        lookup.answer()
 
 
 def _forget_threads() -> None:

@@ -54,7 +54,7 @@ class TLSSettings:
     common name (RFC 9525 section 2), refuse renegotiation, and report a close without close_notify.
     """
 
-    __slots__ = ("_context", "_hash", "_lock", "cert", "fingerprint", "keylog", "server_name", "verify")
+    __slots__ = ("_context", "_hash", "cert", "fingerprint", "keylog", "server_name", "verify")
 
     def __init__(
         self,
@@ -71,7 +71,6 @@ class TLSSettings:
         self.server_name = _server_name(server_name)
         self.keylog = keylog
         self._context: ssl.SSLContext | None = None
-        self._lock = allocate_lock()
         self._hash = hash(self._key())
         if self.cert and not isinstance(self.verify, (bool, str)):
             raise InvalidRequest("cert= with an SSLContext as verify=: load the certificate into the context")
@@ -84,9 +83,9 @@ class TLSSettings:
         """
         if not isinstance(self.verify, (bool, str)):
             return self.verify
-        if self.verify is True and self.cert is None and self.keylog is None:
-            return _default_context()
-        with self._lock:
+        if self.verify is True and self.cert is None and self.keylog is None and self is not _DEFAULT:
+            return _DEFAULT.context()
+        with _making:
             if self._context is None:
                 self._context = _make_context(self.verify, self.cert, self.keylog)
             return self._context
@@ -139,7 +138,7 @@ def _verify(value: VerifyTypes) -> bool | str | ssl.SSLContext:
         return value
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if hasattr(value, "wrap_socket"):  # truststore's and pyOpenSSL's look-alikes are no subclasses
+    if hasattr(value, "wrap_socket"):  # `ssl` is not imported for an isinstance()
         return value
     raise InvalidRequest(f"verify={value!r}: expected True, False, a path, 'system' or an SSLContext")
 
@@ -178,17 +177,20 @@ def _fingerprint(value: str | bytes | None) -> bytes | None:
 
 # -- contexts ---------------------------------------------------------------------------------------------
 
-_default: ssl.SSLContext | None = None
-_default_lock = allocate_lock()
+#: Holds the process's one context for plain defaults: parsing certifi's roots takes 27 ms.
+_DEFAULT: Final = TLSSettings()
+
+_making = allocate_lock()
 
 
-def _default_context() -> ssl.SSLContext:
-    """Return the process's one context for plain defaults; parsing certifi's roots takes 27 ms."""
-    global _default
-    with _default_lock:
-        if _default is None:
-            _default = _make_context(verify=True, cert=None, keylog=None)
-        return _default
+def _renew_lock() -> None:
+    """Start anew in a forked child: a thread that stayed with the parent may have held the lock."""
+    global _making
+    _making = allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _make_context(
@@ -243,6 +245,8 @@ def _load_certificate(
     try:
         # A callable: without one OpenSSL would ask for a missing password on the terminal.
         context.load_cert_chain(certificate, key, lambda: password or "")
+        # Servers that want a certificate for some paths only ask after the handshake (RFC 8446 section 4.6.2).
+        context.post_handshake_auth = True
     except (OSError, ValueError, TypeError) as error:
         files = certificate if key is None else f"{certificate!r} and {key!r}"
         raise InvalidRequest(f"cannot load the client certificate of {files}: {error}") from error

@@ -150,7 +150,10 @@ def open_socks(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: 
             reason = _REPLIES.get(reply, f"reply {reply}")
             raise ProxyError(f"{proxy!r} cannot connect to {host}:{port}: {reason}", status=reply)
         # The address that the proxy connects from is of no use, but must be read: the origin's bytes follow.
-        size = _ADDRESS_SIZES.get(kind) or _receive_exactly(sock, 1, waiter)[0]
+        if kind == _NAME:
+            size = _receive_exactly(sock, 1, waiter)[0]
+        elif (size := _ADDRESS_SIZES.get(kind, 0)) == 0:
+            raise ProxyError(f"{proxy!r} does not speak SOCKS5: address type {kind}")
         _receive_exactly(sock, size + 2, waiter)
     except RequestException:
         raise

@@ -12,6 +12,8 @@ import socket
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Final
 
+from client.exceptions import ConnectError
+
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
@@ -47,9 +49,12 @@ class Waiter:
 
         Raises:
             BaseException: The call was cancelled before.
-            OSError: No descriptor is left.
+            ConnectError: No descriptor is left.
         """
-        self._wake_out, self._wake_in = socket.socketpair()
+        try:
+            self._wake_out, self._wake_in = socket.socketpair()
+        except OSError as error:
+            raise ConnectError(f"cannot open a socket: {error.strerror}") from error
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
         self._selector = _Selector()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import resource
+import signal
 import socket
 import threading
 import time
@@ -26,8 +28,6 @@ from client.transport import race
 from client.transport.cancel import CancelToken
 from client.transport.dialer import Dialed, NetworkOptions, Route, dial
 from client.transport.resolver import Address
-from client.transport.tls import TLSSettings
-from client.transport.wire import Proxy
 from tests.scripted_server import Close, ExpectClosed, ScriptedServer, Send
 from tests.transport.dialing import black_hole, budget_of, cancel_when, dialed
 
@@ -413,6 +413,40 @@ def test_the_switch_is_let_go_of_when_the_dial_is_over(scripted_server: Scripted
         assert b"hello" == connection.sock.recv(5)
 
 
+def test_ctrl_c_leaves_nothing_behind() -> None:
+    """Raised by a signal handler in the middle of the wait, as by the interpreter's own."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with black_hole() as (host, port):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                with dialed(Route("http", host, port)):
+                    pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_without_a_free_descriptor_the_error_is_ours() -> None:
+    """And it comes from each place that opens one."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = max(int(entry.name) for entry in Path("/dev/fd").iterdir()) + 1
+    try:
+        for spare in range(8):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + spare, limits[1]))
+            with pytest.raises(ConnectError):
+                with dialed(Route("http", "127.0.0.1", 1)):
+                    pass
+            with pytest.raises(ConnectError):
+                with dialed(Route("http", "localhost", 1, uds="/no/such/server")):
+                    pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 # -- what is told -----------------------------------------------------------------------------------------------
 
 
@@ -443,40 +477,3 @@ def test_a_step_that_fails_is_traced_too() -> None:
             pass
 
     assert ["dns.start", "dns.end", "connect.start", "connect.failed"] == events
-
-
-# -- routes -----------------------------------------------------------------------------------------------------
-
-PROXY = Proxy("http", "proxy.test", 3128, b"Basic c2VjcmV0")
-ROUTE = Route("https", "a.test", 443, PROXY, TLSSettings())
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        Route("http", "a.test", 443, PROXY),
-        Route("https", "b.test", 443, PROXY),
-        Route("https", "a.test", 444, PROXY),
-        Route("https", "a.test", 443),
-        Route("https", "a.test", 443, Proxy("http", "proxy.test", 3128)),
-        Route("https", "a.test", 443, Proxy("http", "proxy.test", 3128, b"Basic b3RoZXI=")),
-        Route("https", "a.test", 443, PROXY, TLSSettings(verify=False)),
-        Route("https", "a.test", 443, PROXY, TLSSettings(cert="client.pem")),
-        Route("https", "a.test", 443, PROXY, TLSSettings(server_name="b.test")),
-        Route("https", "a.test", 443, uds="/run/server"),
-    ],
-    ids=repr,
-)
-def test_every_part_of_a_route_tells_it_apart(other: Route) -> None:
-    assert ROUTE != other
-    assert Route("https", "fe80::1%lo", 443) != Route("https", "fe80::1%eth0", 443)
-
-
-def test_equal_routes_are_one_key() -> None:
-    """Settings for TLS say nothing about a connection that has none."""
-    assert {ROUTE} == {ROUTE, Route("https", "a.test", 443, PROXY)}
-    assert Route("http", "a.test", 80) == Route("http", "a.test", 80, None, TLSSettings(verify=False))
-
-
-def test_no_repr_shows_credentials() -> None:
-    assert "<Route https://a.test:443 by <Proxy http://proxy.test:3128>>" == repr(ROUTE)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from client.exceptions import ConnectTimeout, NameResolutionError
+from client.transport import resolver as resolver_module
 from client.transport.cancel import CancelToken
 from client.transport.resolver import MAX_THREADS, Resolver, resolve
 from client.transport.waiter import Waiter
@@ -152,6 +153,27 @@ def test_at_most_four_threads_look_up_and_what_nobody_awaits_is_not_asked(
 
     assert ["127.0.0.1"] == addresses_of("last.test", blocked_resolver)
     assert ["0.test", "1.test", "2.test", "3.test", "last.test"] == blocked_resolver.asked
+
+
+def test_what_nobody_awaits_is_not_kept(blocked_resolver: BlockedResolver) -> None:
+    """A name server that is down for an hour would else fill the memory with dead calls."""
+    for number in range(MAX_THREADS + 20):
+        with pytest.raises(ConnectTimeout):
+            addresses_of(f"{number}.test", blocked_resolver, seconds=0.01)
+
+    assert 0 == len(resolver_module._threads.waiting)
+
+
+def test_without_a_thread_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(NameResolutionError, match="can't start new thread"):
+            addresses_of("a.test", lambda host, port: ["192.0.2.1"])
+
+    assert ["192.0.2.1"] == addresses_of("a.test", lambda host, port: ["192.0.2.1"])
 
 
 def test_cancelling_wakes_the_caller(blocked_resolver: BlockedResolver) -> None:

@@ -149,6 +149,10 @@ def test_the_request_by_the_byte(scripted_server: ScriptedServer, host: str, exp
             "speak SOCKS5",
         ),
         ((Send(b"\x05\x00"), Expect(until=b"\x00\x50"), Send(b"\x05\x00\x00\x01\x7f"), Close()), "broke"),
+        (
+            (Send(b"\x05\x00"), Expect(until=b"\x00\x50"), Send(b"\x05\x00\x00\x09"), ExpectClosed()),
+            "address type 9",
+        ),
     ],
 )
 def test_what_is_no_socks_is_an_error(

@@ -173,6 +173,17 @@ def test_shutting_down_wakes_a_blocked_reader(tunnel: Tunnel) -> None:
         assert b"x" not in outcome
 
 
+def test_nothing_goes_round_the_inner_layer(tunnel: Tunnel) -> None:
+    """What a plain socket would do here, it would do in the clear in the middle of the proxy's records."""
+    with tunnel.open(ExpectClosed()) as sock:
+        with pytest.raises(NotImplementedError):
+            sock.sendmsg([b"secret"])
+        with pytest.raises(NotImplementedError):
+            sock.sendto(b"secret", ("127.0.0.1", 1))
+        with pytest.raises(NotImplementedError):
+            sock.recvmsg(1)
+
+
 def test_closing_twice_is_closing_once(tunnel: Tunnel) -> None:
     with tunnel.open(ExpectClosed()) as sock:
         sock.close()
