@@ -98,18 +98,18 @@ def form_urlencode(fields: Any, argument: str, error: type[InvalidRequest] = Inv
 def form_fields(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[tuple[Any, Any]]:
     """Yield (name, single value) for *fields* as `form_urlencode` takes them; None is dropped."""
     for name, value in _pairs(fields, argument, error):
-        if isinstance(value, Mapping):
+        if isinstance(value, _TEXT):
+            yield name, value
+        elif not hasattr(value, "__iter__"):
+            if value is not None:
+                yield name, value
+        elif isinstance(value, Mapping):
             raise error(
                 f"{argument}= has a {type(value).__name__} as the value of {name!r}; "
                 "a form is flat: give one name per value, or send JSON"
             )
-        if isinstance(value, _TEXT) or not hasattr(value, "__iter__"):
-            if value is not None:
-                yield name, value
         else:
-            for item in value:
-                if item is not None:
-                    yield name, item
+            yield from ((name, item) for item in value if item is not None)
 
 
 def _pairs(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[tuple[Any, Any]]:
@@ -123,10 +123,12 @@ def _pairs(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[
 
 
 def _form_text(value: Any) -> str:
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, str):
+        # The content of a subclass (an Enum, say), whatever its own str() would be.
+        return quote_plus(str.__str__(value))
+    if isinstance(value, _TEXT):
         return quote_plus(bytes(value))
-    # A subclass may lie about its text; str(x) of a str subclass (an Enum, say) is not its content either.
-    return quote_plus(str.__str__(value) if isinstance(value, str) else str(value))
+    return quote_plus(str(value))
 
 
 def _quote(text: str, legal: str) -> str:

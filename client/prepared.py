@@ -99,6 +99,8 @@ class PreparedRequest(Hooked):
     _headers: CaseInsensitiveDict | None = None
     #: Encoded fields of the session while nobody asked for `headers`; see `quick`.
     _fields: list[tuple[bytes, bytes]] | None = None
+    #: (headers, their version, what `encode_fields` made of them then).
+    _encoded: tuple[CaseInsensitiveDict, int, list[tuple[bytes, bytes]]] | None = None
     #: (body, what `wire_body` made of it): a stream's state lives in the latter.
     _wire: tuple[Any, bytes | Body | None] = (None, None)
     #: The call's own cookies, and whether the Cookie field was made of a jar, not written by the caller.
@@ -196,16 +198,19 @@ class PreparedRequest(Hooked):
         Raises:
             InvalidHeader: See `client.headers.encode_field`; or one name stands twice, in two spellings.
         """
-        checked = CaseInsensitiveDict()
         if headers is not None and not hasattr(headers, "items"):
             raise InvalidHeader(f"headers= must be a mapping, not {type(headers).__name__}")
+        checked = CaseInsensitiveDict()
+        fields = []
         for name, value in headers.items() if headers else ():
-            encoded_name, encoded_value = encode_field(name, value)
-            key = encoded_name.decode()
+            field = encode_field(name, value)
+            key = field[0].decode()
             if key in checked:
                 raise InvalidHeader(f"Header {key!r} is given twice; join its values with a comma")
-            checked[key] = encoded_value if isinstance(value, bytes) else encoded_value.decode("latin-1")
+            checked[key] = field[1] if isinstance(value, bytes) else field[1].decode("latin-1")
+            fields.append(field)
         self.headers = checked
+        self._encoded = (checked, checked.version, fields)
 
     def prepare_body(self, data: Any, files: Any, json: Any = None) -> None:
         """Set the body, its Content-Type unless there is one, and its framing.
@@ -378,8 +383,12 @@ class PreparedRequest(Hooked):
             if framing is not None:
                 fields.append(framing)
             return fields
-        self._frame(self.headers)
-        fields = encode_fields(self.headers)
+        headers = self.headers
+        self._frame(headers)
+        encoded = self._encoded
+        if encoded is None or encoded[0] is not headers or encoded[1] != headers.version:
+            encoded = self._encoded = (headers, headers.version, encode_fields(headers))
+        fields = encoded[2].copy()
         names = [name.lower() for name, _ in fields]
         if len(set(names)) != len(names) or {b"content-length", b"transfer-encoding"}.issubset(names):
             # The dict tells "A" from b"A", and asks a str subclass for its lower case; the wire does neither.
@@ -430,7 +439,7 @@ class PreparedRequest(Hooked):
     def _frame(self, headers: CaseInsensitiveDict) -> None:
         """Make the framing fields in *headers* agree with the body, whatever was written there."""
         framing = self._framing()
-        coding = self._field("Transfer-Encoding")
+        coding = self._field("Transfer-Encoding") if "Transfer-Encoding" in headers else None
         if coding is not None and coding.lower() != "chunked":
             raise InvalidHeader(
                 "Header 'Transfer-Encoding' can only be 'chunked'; bodies are sent in no other"
@@ -440,9 +449,12 @@ class PreparedRequest(Hooked):
             headers.pop("Content-Length", None)
             headers.setdefault("Transfer-Encoding", "chunked")
         else:
-            headers.pop("Transfer-Encoding", None)
-            if framing is not None or "Content-Length" in headers:
-                headers["Content-Length"] = "0" if framing is None else framing[1].decode()
+            if coding is not None:
+                del headers["Transfer-Encoding"]
+            length = "0" if framing is None else framing[1].decode()
+            announced = headers.get("Content-Length")
+            if announced != length and (framing is not None or announced is not None):
+                headers["Content-Length"] = length
         if isinstance(self.trailers, Mapping) and "Trailer" not in headers:
             headers["Trailer"] = ", ".join(name.decode() for name, _ in encode_trailers(self.trailers))
 
