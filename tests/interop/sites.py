@@ -90,7 +90,8 @@ class Handler(BaseHTTPRequestHandler):
     """The paths by the standard library's means; chunked coding is by hand, as it has none."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are two writes
+    wbufsize = -1  # head and small body leave in one write, as from most servers
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         kind, _, count = self.path.strip("/").partition("/")
