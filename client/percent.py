@@ -126,7 +126,7 @@ def _form_text(value: Any) -> str:
     if isinstance(value, str):
         # The content of a subclass (an Enum, say), whatever its own str() would be.
         return quote_plus(str.__str__(value))
-    if isinstance(value, _TEXT):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return quote_plus(bytes(value))
     return quote_plus(str(value))
 
