@@ -290,6 +290,7 @@ class Response(ResponseHead):
                 return wire.read(None)
             except RequestException as error:
                 _attach(error, self.request, self)
+                self._reader().error = error  # reading again raises it again, ``partial`` and all
                 raise
         body = self._unread_body()
         if body.consumed and body.error is None:

@@ -176,12 +176,12 @@ class ResponseBody:
             return step()
         except BaseException as error:
             if isinstance(error, RequestException):
-                self._attach(error)
                 self.error = error
             else:  # Ctrl-C, or an error of the progress callback
                 self.error = StreamConsumedError(
                     "an earlier read was interrupted; the rest of the body is lost"
                 )
+            self._attach(self.error)
             self._close()
             raise
 

@@ -96,6 +96,9 @@ def test_a_broken_body_says_what_had_come(
             response.content  # noqa: B018  # reads it
         assert partial == caught.value.partial
         assert caught.value.response is response
+        with pytest.raises(error) as again:
+            response.content  # noqa: B018  # reads it
+        assert partial == again.value.partial
 
         response = session.get(scripted_server.url, stream=True)
         got = []
