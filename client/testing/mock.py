@@ -43,10 +43,10 @@ class MockRequest:
     def __init__(self, method: str, url: URL, headers: Fields, body: bytes, trailers: Fields) -> None:
         """Hold the parts of a request that is complete."""
         self.method = method
-        self.url = str(url)
-        self.path = url.path
-        self.query = url.query or ""
-        self.headers = ResponseHeaders(headers)
+        self.url: str = str(url)
+        self.path: str = url.path
+        self.query: str = url.query or ""
+        self.headers: ResponseHeaders = ResponseHeaders(headers)
         self.body = body
         self.trailers = trailers
 
@@ -97,7 +97,7 @@ class MockResponse:
         if json is not None and body != b"":
             raise ValueError("body and json: expected one of them")
         self.status = status
-        self.reason = reason.encode("latin-1")
+        self.reason: bytes = reason.encode("latin-1")
         self.headers: Fields = encode_fields(headers)
         self.trailers: Fields = encode_fields(trailers)
         names = {name.lower() for name, _ in self.headers}

@@ -82,7 +82,7 @@ class OfflineResponse:
         self.status = status
         self.reason = reason
         self.headers: Sequence[tuple[bytes, bytes]] = headers
-        self.timings = dict.fromkeys(PHASES, 0.0)
+        self.timings: dict[str, float] = dict.fromkeys(PHASES, 0.0)
         self._expected = _content_length(headers)
         self._pieces = pieces
         self._call = call

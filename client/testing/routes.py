@@ -101,8 +101,9 @@ class ReceivedRequest:
         self._body: BodyFacts | None = None
         # Absolute-form is what a proxy is asked (RFC 9112 section 3.2.2); an origin answers it the same.
         path_and_query = re.sub(r"\Ahttps?://[^/?]*", "", target, flags=re.IGNORECASE)
-        path, _, self.query = path_and_query.partition("?")
-        self.segments = path.split("/")[1:]
+        path, _, query = path_and_query.partition("?")
+        self.query: str = query
+        self.segments: list[str] = path.split("/")[1:]
 
     @property
     def body(self) -> BodyFacts:
