@@ -14,6 +14,7 @@ from client import protocol
 from tests.conformance.rows import Context, Verdict
 
 __all__ = [
+    "HEADS",
     "Outcome",
     "cuts",
     "drain",

@@ -94,6 +94,8 @@ REFUSALS = (
     client("S10k", "9110 5.5", "a lone surrogate", lambda: get(("X", "\udc80"))),
     client("S10l", "9110 5.5", "a fold", lambda: get(("X", "y\r\n z"))),
     client("S10m", "9110 6.5", "CRLF in a trailer", lambda: get(CHUNKED), lambda: EndOfMessage(headers=[("X", "y\r\nZ: evil")])),
+    client("S10n", "9110 5.5", "a line in a value, beside a coding that is to be lowered", lambda: get(("X", "1\r\n"), ("Transfer-Encoding", "Chunked"))),
+    server("S10o", "9110 5.5", "the same in a response", lambda: ok((" X", "y"), ("Transfer-Encoding", "Chunked"))),
     client("S11", "9112 3.2", "a blank in the target", lambda: get(target="/a b")),
     client("S11b", "9112 3.2", "a line in the target", lambda: get(target=b"/ HTTP/1.1\r\nHost: evil\r\n\r\n")),
     client("S11c", "9112 3.2", "a target outside ASCII", lambda: get(target="/\xe9")),
