@@ -248,11 +248,12 @@ class Response(ResponseHead):
     def raw(self) -> Any:
         """The body as a file, chunking removed and content coding not; use it with ``stream=True``.
 
-        Has ``read(amt=None, decode_content=False)``, ``readinto``, ``stream``, ``tell``, ``close``, ``closed``.
+        Has ``read(amt=None, decode_content=False)``, ``readinto``, ``stream``, ``tell``, ``close``, ``closed``,
+        and urllib3's ``status``, ``reason``, ``version`` and ``headers``.
         None if there is no connection behind the response.
         """
         if self._raw is None and self._wire is not None:
-            self._raw = RawReader(self._reader(), self._wire.close)
+            self._raw = RawReader(self._reader(), self._wire)
         return self._raw
 
     @raw.setter

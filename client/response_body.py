@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from client.decoders import Decoder, decoder_for
 from client.exceptions import BodyTooLarge, RequestException, StreamConsumedError
+from client.headers import ResponseHeaders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from client.response import Response
+    from client.transport.wire import WireResponse
 
 __all__ = ["READ_SIZE", "DecodedReader", "RawReader", "ResponseBody"]
 
@@ -247,13 +249,24 @@ class ResponseBody:
 class RawReader(io.RawIOBase):
     """`Response.raw`: a body as it is on the wire, chunking removed and content coding not.
 
-    Reads as a binary file does; `shutil.copyfileobj`, `io.BufferedReader` and `gzip.GzipFile` take it.
+    Reads as a binary file does; `shutil.copyfileobj`, `io.BufferedReader` and `gzip.GzipFile` take it. The
+    attributes are those of urllib3's response that programs written for requests look at.
+
+    Attributes:
+        status: The status.
+        reason: The reason phrase.
+        version: 11 for HTTP/1.1, 10 for HTTP/1.0.
+        headers: As `Response.headers`.
     """
 
-    def __init__(self, body: ResponseBody, close: Callable[[], object]) -> None:
-        """Read *body*; *close* gives the connection up."""
+    def __init__(self, body: ResponseBody, wire: WireResponse) -> None:
+        """Read *body*, which is that of *wire*."""
         self._body = body
-        self._close = close
+        self._close: Callable[[], object] = wire.close
+        self.status = wire.status
+        self.reason = wire.reason.decode("latin-1")
+        self.version = 10 if wire.http_version == b"1.0" else 11
+        self.headers = ResponseHeaders(wire.headers)
 
     def __del__(self) -> None:
         """Leave the connection to its own finaliser; that of `io.IOBase` would call `close`, which may lock."""
