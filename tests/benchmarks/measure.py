@@ -51,7 +51,10 @@ class Table:
     def __str__(self) -> str:
         factor, unit = self.unit
         ours = next((row for row in self.rows if row.name == OURS), None)
-        lines = [self.title, f"  {'':<14}{'CPU ' + unit:>12}{'lowest':>12}{'wall ' + unit:>12}{'/ ours':>9}"]
+        lines = [
+            self.title,
+            f"  {'':<14}{'CPU ' + unit:>12}{'lowest':>12}{'wall ' + unit:>12}{'/ ours' if ours else '':>9}",
+        ]
         for row in self.rows:
             ratio = "" if ours is None else f"{ratio_by_round(row, ours):9.2f}"
             lines.append(
