@@ -160,7 +160,7 @@ class PreparedRequest(Hooked):
         self.prepare_cookies(cookies)
         if trailers is not None and not isinstance(trailers, Mapping) and not callable(trailers):
             raise InvalidRequest(f"trailers= must be a mapping or a callable, not {type(trailers).__name__}")
-        self.trailers = trailers
+        self.trailers = trailers or None
         self.prepare_body(data, files, json)
         # After the body: a signature covers it. Before the hooks: an auth object may add one of its own.
         self.prepare_auth(auth, url)

@@ -111,6 +111,10 @@ def test_trailers_make_a_body_chunked_and_are_announced() -> None:
     assert [(b"Digest", b"x")] == trailers()
 
 
+def test_no_trailers_are_no_trailers() -> None:
+    assert [("Content-Length", "3")] == framing(prepare("POST", data=b"abc", trailers={}))
+
+
 def test_trailers_may_be_known_only_after_the_body() -> None:
     digest: list[str] = []
 

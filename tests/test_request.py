@@ -290,3 +290,49 @@ def test_hooks() -> None:
         assert request.deregister_hook("response", hook)
         assert not request.deregister_hook("response", hook)
     assert {"response": []} == prepare(hooks={"response": None}).hooks
+
+
+# -- injection ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", ["\r\nX-Injected: y", "\n", "\r", "\0"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda bad: {"method": f"GET{bad}"},
+        lambda bad: {"url": f"http://h{bad}/"},
+        lambda bad: {"url": f"http://h/{bad}"},
+        lambda bad: {"url": f"http://h/?{bad}"},
+        lambda bad: {"url": f"http://u:{bad}@h/"},
+        lambda bad: {
+            "url": "http://u:%s@h/" % bad.replace("\r", "%0D").replace("\n", "%0A").replace("\0", "%00")
+        },
+        lambda bad: {"params": bad},
+        lambda bad: {"params": {f"a{bad}": f"b{bad}"}},
+        lambda bad: {"headers": {f"A{bad}": "b"}},
+        lambda bad: {"headers": {"A": f"b{bad}"}},
+        lambda bad: {"headers": {"Host": f"h{bad}"}},
+        lambda bad: {"headers": {"A": f"b{bad}".encode()}},
+        lambda bad: {"cookies": {f"a{bad}": "b"}},
+        lambda bad: {"cookies": {"a": f"b{bad}"}},
+        lambda bad: {"auth": (f"u{bad}", f"p{bad}")},
+        lambda bad: {"data": {f"a{bad}": f"b{bad}"}},
+        lambda bad: {"files": {f"a{bad}": (f"b{bad}", b"content")}},
+        lambda bad: {"files": {"a": ("b", b"content", f"t/p{bad}")}},
+        lambda bad: {"files": {"a": ("b", b"content", "t/p", {f"A{bad}": f"b{bad}"})}},
+        lambda bad: {"trailers": {"A": f"b{bad}"}},
+        lambda bad: {"trailers": {f"A{bad}": "b"}},
+    ],
+)
+def test_nothing_that_is_passed_in_ends_a_line_on_the_wire(arguments: Any, bad: str) -> None:
+    """CVE-2016-5699, CVE-2019-9740, CVE-2026-34514 and their kin: refused or escaped, whichever way it comes."""
+    try:
+        prepared = prepare(**arguments(bad))
+        fields, body = on_the_wire(prepared)
+    except InvalidRequest:
+        return
+    head = b"".join((prepared.method or "").encode() + b"%b%b" % field for field in fields)
+    parts = (body or b"").split(b"\r\n\r\n")[0].replace(b"\r\n", b"")
+    for text in (head, (prepared.url or "").encode(), prepared.path_url.encode(), parts):
+        assert not set(text) & {0, 10, 13}
+        assert b"X-Injected:" not in text.replace(b"%0D%0AX-Injected:", b"")

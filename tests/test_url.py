@@ -246,6 +246,34 @@ def test_parameters_come_back_from_a_parser_that_we_did_not_write(pairs: list[tu
 # -- properties -----------------------------------------------------------------------------------------------
 
 
+URL_PIECES = [
+    "http:",
+    "//",
+    "/",
+    "?",
+    "#",
+    "@",
+    ":",
+    "[",
+    "]",
+    "::1",
+    "fe80::1%25a",
+    "h",
+    ".",
+    "..",
+    "80",
+    "%41",
+    "%",
+    "\\",
+    " ",
+    "\u00fc",
+    "\uff0e",
+    "xn--",
+    "_",
+    "-",
+]
+
+
 @given(path=text_without_surrogates, query=text_without_surrogates, fragment=text_without_surrogates)
 def test_writing_and_reading_is_stable(path: str, query: str, fragment: str) -> None:
     """What was encoded once is not encoded again, decodes to what was given, and can be put on a request line."""
@@ -266,16 +294,19 @@ def test_writing_and_reading_is_stable(path: str, query: str, fragment: str) -> 
     assert urllib.parse.unquote(fragment) == urllib.parse.unquote(url.fragment or "")
 
 
-@given(st.text())
-def test_any_text_is_a_url_or_an_error_of_ours(text: str) -> None:
-    for candidate in (text, f"http://{text}", f"http://h{text}"):
+@given(st.text() | st.lists(st.sampled_from(URL_PIECES)).map("".join))
+def test_any_text_is_a_url_that_reads_as_itself_or_an_error_of_ours(text: str) -> None:
+    for candidate in (text, f"http://{text}", f"http://h{text}", f"HTTPS://u:p@h:1/{text}"):
         try:
             url = parse_url(candidate)
         except (InvalidURL, MissingSchema):
             continue
-        assert url == parse_url(candidate)
         assert b"\n" not in url.target + url.host_header
         assert b" " not in url.host_header
+        if url.scheme in {"http", "https"}:
+            assert url.without_userinfo() == parse_url(str(url))
+            assert "@" not in url.origin[1]
+            assert url.host == urllib.parse.urlsplit(str(url)).hostname or "%" in url.host
 
 
 def test_urls_cannot_be_changed() -> None:
