@@ -146,7 +146,7 @@ def total_timeout(session: Session) -> Outcome:
         session.get("/drip", params=drip, timeout=Timeouts(total=DEADLINE))
     except TotalTimeout as error:
         seconds = perf_counter() - started
-        if not DEADLINE <= seconds < 1.5 * DEADLINE:
+        if not DEADLINE <= seconds < 3 * DEADLINE:  # the body takes 50 s; a busy machine may be late
             raise Failed(f"the deadline of {DEADLINE} s fired after {seconds:.3f} s") from error
         return Outcome(len(error.partial), f"TotalTimeout after {seconds:.3f} s of {DEADLINE} s")
     raise Failed("no TotalTimeout came")

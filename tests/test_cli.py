@@ -184,7 +184,6 @@ def test_an_http_error_prints_the_body_and_exits_with_22(
     [
         (["get", "--timeout", "0.1", "SERVER/delay/9"], 28),
         (["get", "--total", "0.1", "SERVER/drip?bytes=99"], 28),
-        (["get", "http://name.invalid/"], 6),
         (["get", "http://127.0.0.1:1/"], 7),
         (["get", "ftp://example.com/"], 1),
         (["get", "example.com"], 3),
@@ -202,6 +201,16 @@ def test_what_goes_wrong_is_one_line_and_curls_exit_status(
     done = run(*(argument.replace("SERVER", server.url) for argument in arguments))
 
     assert (status, True) == (done.status, one_line(done.errors)), done.errors
+
+
+def test_a_name_without_an_address_is_6(run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*arguments: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # no query leaves this machine
+    done = run("get", "http://name.invalid/")
+
+    assert (6, True) == (done.status, one_line(done.errors))
 
 
 @pytest.mark.parametrize(
