@@ -15,6 +15,7 @@ from client.base_url import resolve_on_base
 from client.cookies import RequestsCookieJar, cookiejar_from_dict
 from client.decoders import ACCEPT_ENCODING
 from client.environment import Environment
+from client.exceptions import InvalidRequest
 from client.exchange import CallOptions
 from client.headers import CaseInsensitiveDict, encode_fields
 from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Defaults", "default_headers"]
 
-#: Methods whose request has no body unless one is given, so that a call without arguments needs no preparation.
-_BARE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+#: Methods that need no check.
+_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 #: Fields that are worked out for each request, so that a session which sets one has no block to reuse.
 _NOT_REUSABLE: Final = frozenset({"host", "content-length", "transfer-encoding", "trailer"})
@@ -92,7 +93,7 @@ class Defaults:
 
     @cookies.setter
     def cookies(self, cookies: Any) -> None:
-        self._cookies = cookies if isinstance(cookies, RequestsCookieJar) else cookiejar_from_dict(cookies)
+        self._cookies = _as_jar({} if cookies is None else cookies)
 
     @property
     def verify(self) -> VerifyTypes:
@@ -121,9 +122,7 @@ class Defaults:
         target = parse_url(url) if self.base_url is None else resolve_on_base(self.base_url, url)
         netrc = self._surroundings().netrc
         if (
-            data is None
-            and json is None
-            and headers is None
+            headers is None
             and params is None
             and files is None
             and auth is None
@@ -135,12 +134,15 @@ class Defaults:
             and not self.params
             and not self.hooks["response"]
             and netrc is None
-            and method in _BARE_METHODS
+            and method in _USUAL_METHODS
             and target.username is None
             and target.password is None
             and (fields := self._default_fields()) is not None
         ):
-            return PreparedRequest.quick(method, target, fields)
+            prepared = PreparedRequest.quick(method, target, fields)
+            if data is not None or json is not None:
+                prepared.prepare_body(data, None, json)
+            return prepared
         home = self.base_url is None or same_origin(self.base_url, target)
         has_userinfo = target.username is not None or target.password is not None
         prepared = PreparedRequest()
@@ -156,7 +158,7 @@ class Defaults:
             hooks=merge_hooks(self.hooks, hooks),
             trailers=trailers,
         )
-        prepared._cookies = None if cookies is None else cookiejar_from_dict(cookies)
+        prepared._cookies = None if cookies is None else _as_jar(cookies)
         prepared._at_home = home
         if netrc is not None and auth is None and self.auth is None and not has_userinfo:
             netrc.authorize(prepared, target)
@@ -222,7 +224,7 @@ class Defaults:
             timeouts=Timeouts.of(timeout).or_else(Timeouts.of(self.timeout)).or_else(DEFAULT_TIMEOUTS),
             tls=self._tls_settings(verify, cert),
             proxies=merge_proxies(proxies, self.proxies, surroundings.proxies),
-            retries=Retry.of(retries) if retries else None,
+            retries=_as_retry(retries) if retries else None,
             netrc=None if has_auth or self.auth is not None else surroundings.netrc,
             allow_redirects=allow_redirects,
             max_redirects=self.max_redirects,
@@ -255,3 +257,22 @@ class Defaults:
 def default_headers() -> CaseInsensitiveDict:
     """Return the fields that every session sends unless it is told otherwise."""
     return CaseInsensitiveDict(_DEFAULT_HEADERS)
+
+
+def _as_jar(cookies: Any) -> RequestsCookieJar:
+    """Return the cookies of a call as a jar."""
+    if isinstance(cookies, RequestsCookieJar):
+        return cookies
+    try:
+        jar: RequestsCookieJar = cookiejar_from_dict(cookies)
+    except TypeError as error:
+        raise InvalidRequest(f"cookies= must be a mapping or an iterable of cookies: {error}") from error
+    return jar
+
+
+def _as_retry(retries: Any) -> Retry:
+    """Return what ``retries=`` means as a `Retry`."""
+    try:
+        return Retry.of(retries)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"retries={retries!r}: expected a number of attempts or a Retry") from error

@@ -60,8 +60,6 @@ from .writers import (
     BodyWriter,
     body_writer,
     check_length_in_bytes,
-    write_request,
-    write_response,
 )
 
 __all__ = ["Connection"]
@@ -283,25 +281,22 @@ class Connection:
         if self._buffer:
             # The peer cannot have answered what it has not seen (RFC 9112 section 9.2).
             raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
-        head = write_request(request)
-        length = request_body(request.headers.control, request.http_version)
-        self._process_request(self.our_role, request)
+        head = request.encode()
+        length = self._process_request(self.our_role, request)
         self._body_writer = body_writer(length)
         return head
 
     def _send_informational(self, response: InformationalResponse) -> bytes:
-        head = write_response(response)
+        head = response.encode()
         self._process_response(self.our_role, response)
-        self._follow_their_state()
         return head
 
     def _send_response(self, response: Response) -> bytes:
         response = self._frame_response(response)
-        head = write_response(response)
+        head = response.encode()
         length = response_body(response.headers.control, response.status_code, self._request_method)
         self._process_response(self.our_role, response)
         self._body_writer = body_writer(length)
-        self._follow_their_state()
         return head
 
     def _send_data(self, event: Data) -> list[BytesLike]:
@@ -315,9 +310,7 @@ class Connection:
     def _send_end(self, event: EndOfMessage) -> list[BytesLike]:
         if self.our_role is CLIENT:
             self.client_is_waiting_for_100_continue = False
-        pieces = self._body_writer.write_end(event.headers)
-        self._follow_their_state()
-        return pieces
+        return self._body_writer.write_end(event.headers)
 
     def _frame_response(self, response: Response) -> Response:
         """Return *response* with the framing fields that its client needs, and ``Connection: close`` where it must stand.
@@ -473,8 +466,7 @@ class Connection:
         self._reader = NOTHING_TO_READ
 
     def _receive_request(self, request: Request) -> None:
-        length = request_body(request.headers.control, request.http_version)
-        self._process_request(self.their_role, request)
+        length = self._process_request(self.their_role, request)
         self.their_http_version = request.http_version
         self._read_body(length)
 
@@ -515,32 +507,41 @@ class Connection:
 
     # ---- both directions
 
-    def _process_request(self, role: type[Sentinel], request: Request) -> None:
-        control = request.headers.control
-        connect = request.method == b"CONNECT"
+    def _process_request(self, role: type[Sentinel], request: Request) -> int:
+        """Follow *request* in the state machine, and return the length of its body."""
+        control, method = request.headers.control, request.method
+        if method != b"CONNECT" and len(control) == 1 and request.http_version == b"1.1":
+            # Nothing but Host, as most requests: none of the questions below arises.
+            self._state.process_request(role, connect=False, upgrade=False)
+            self._request_method = method
+            return 0
         # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (section 10.1.1) means anything.
         modern = request.http_version >= b"1.1"
-        upgrade = modern and b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
-        self._state.process_request(role, connect=connect, upgrade=upgrade)
-        self._request_method = request.method
-        if b"connection" in control and has_close(control):
+        length = request_body(control, request.http_version)
+        self._state.process_request(
+            role, connect=method == b"CONNECT", upgrade=modern and bool(comma_list(control, b"upgrade"))
+        )
+        self._request_method = method
+        if has_close(control):
             self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
         if not modern:
             self._state.disable_keep_alive(CloseReason.HTTP_1_0)
-        elif b"expect" in control and b"100-continue" in comma_list(control, b"expect"):
+        elif b"100-continue" in comma_list(control, b"expect"):
             self.client_is_waiting_for_100_continue = True
+        return length
 
     def _process_response(
         self, role: type[Sentinel], response: Response | InformationalResponse
     ) -> type[Sentinel]:
-        new_state = self._state.process_response(role, type(response), response.status_code)
+        """Follow *response* in the state machine, and return the new state of the server."""
+        state = self._state
+        new_state = state.process_response(role, type(response), response.status_code)
         self.client_is_waiting_for_100_continue = False
         if type(response) is Response:
-            control = response.headers.control
-            if b"connection" in control and has_close(control):
-                self._state.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
+            if has_close(response.headers.control):
+                state.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
             if response.http_version < b"1.1":
-                self._state.disable_keep_alive(CloseReason.HTTP_1_0)
+                state.disable_keep_alive(CloseReason.HTTP_1_0)
         return new_state
 
     def _follow_their_state(self) -> None:

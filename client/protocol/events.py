@@ -1,27 +1,42 @@
 """What happens in an HTTP/1.1 conversation, as objects: handed to `Connection.send`, returned by `Connection.next_event`.
 
-A caller's event is normalised to bytes and validated by its constructor; one that was read off the wire is not validated twice.
-Events that make a head cannot be changed afterwards, so what was validated is what is sent.
+A caller's event is normalised to bytes, laid out and validated by its constructor; one that was read off the wire is not
+validated twice. What is sent is what was validated: assigning to a field of an event afterwards does not change it.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, final
+from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from .errors import LocalProtocolError, excerpt
 from .framing import FORBIDDEN_TRAILERS, check_chunked, content_length
-from .grammar import HOST, REASON, REQUEST_LINE, TOKEN, VERSION
+from .grammar import (
+    HOST,
+    REASON,
+    REQUEST_HEAD_TO_SEND,
+    RESPONSE_HEAD_TO_SEND,
+    TARGET,
+    TOKEN,
+    VERSION,
+)
 from .headers import (
     NO_HEADERS,
     BytesLike,
     HeaderFields,
     Headers,
     Text,
+    field_lines,
     headers_from_caller,
+    illegal_value,
+    is_section,
     lower_coding,
     to_bytes,
+    trailers_from_caller,
     without_fields,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "ConnectionClosed",
@@ -52,20 +67,8 @@ class Event:
         return f"{type(self).__name__}({fields})"
 
 
-class _ReadOnly(Event):
-    """An event whose fields are set once, by its constructor or by the reader."""
-
-    __slots__ = ()
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name} is read-only: make a new event")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
-
-
 @final
-class Request(_ReadOnly):
+class Request(Event):
     """The beginning of a request.
 
     Args:
@@ -82,36 +85,52 @@ class Request(_ReadOnly):
         TypeError: Text that is neither str nor bytes-like.
     """
 
-    __slots__ = ("headers", "http_version", "method", "target")
+    __slots__ = ("_head", "headers", "http_version", "method", "target")
     _fields = ("method", "headers", "target", "http_version")
 
     method: bytes
     target: bytes
     headers: Headers
     http_version: bytes
+    _head: bytes
 
     def __init__(
         self, *, method: Text, headers: HeaderFields, target: Text, http_version: Text = b"1.1"
     ) -> None:
         method = method if type(method) is bytes else to_bytes(method)
         target = target if type(target) is bytes else to_bytes(target)
-        # The blanks: a method or target with one in it leaves the line with a third.
-        if REQUEST_LINE.fullmatch(b"%b %b HTTP/1.1\r\n" % (method, target)) is None:
-            raise _illegal_request_line(method, target)
-        headers = headers_from_caller(headers)
-        http_version = _version(http_version)
-        check_host(headers, http_version)
-        headers = _check_framing(headers)
-        _set_method(self, method)
-        _set_target(self, target)
-        _set_request_headers(self, headers)
-        _set_request_version(self, http_version)
+        headers, count = headers_from_caller(headers)
+        control = headers.control
+        if len(control) > 1 or b"host" not in control:
+            headers = _check_framing(headers)
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.http_version = _version(http_version)
+        check_host(control, self.http_version)
+        lines = headers.lines if headers.lines.startswith(b"\r\nHost:") else _host_first(headers)
+        self._head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, lines)
+        if not is_section(self._head, REQUEST_HEAD_TO_SEND, count + 2):
+            raise _illegal_request(method, target, headers)
+
+    def encode(self) -> bytes:
+        """Return the head as it goes on the wire.
+
+        Raises:
+            LocalProtocolError: Its version is not 1.1.
+        """
+        if self.http_version != b"1.1":
+            raise LocalProtocolError("only HTTP/1.1 is sent")
+        try:
+            return self._head
+        except AttributeError:  # it came off the wire, and was never validated as something to send
+            return Request(method=self.method, target=self.target, headers=self.headers)._head
 
 
-class _ResponseBase(_ReadOnly):
+class _ResponseBase(Event):
     """The fields and checks that the two kinds of response share."""
 
-    __slots__ = ("headers", "http_version", "reason", "status_code")
+    __slots__ = ("_head", "headers", "http_version", "reason", "status_code")
     _fields = ("headers", "http_version", "reason", "status_code")
     _codes: ClassVar[range]
 
@@ -119,6 +138,7 @@ class _ResponseBase(_ReadOnly):
     headers: Headers
     reason: bytes
     http_version: bytes
+    _head: bytes
 
     def __init__(
         self, *, headers: HeaderFields, status_code: int, http_version: Text = b"1.1", reason: Text = b""
@@ -131,15 +151,28 @@ class _ResponseBase(_ReadOnly):
                 f"{type(self).__name__} status_code should be in range"
                 f" [{self._codes.start}, {self._codes.stop}), not {status_code}"
             )
-        reason = to_bytes(reason)
-        if REASON.fullmatch(reason) is None:
-            raise LocalProtocolError(f"illegal reason {excerpt(reason)}: no control characters")
-        headers = headers_from_caller(headers)
-        headers = _check_framing(headers)
-        _set_status(self, status_code)
-        _set_reason(self, reason)
-        _set_response_headers(self, headers)
-        _set_response_version(self, _version(http_version))
+        reason = reason if type(reason) is bytes else to_bytes(reason)
+        headers, count = headers_from_caller(headers)
+        self.status_code = status_code
+        self.headers = _check_framing(headers)
+        self.reason = reason
+        self.http_version = _version(http_version)
+        self._head = b"HTTP/1.1 %d %b%b\r\n\r\n" % (status_code, reason, self.headers.lines)
+        if not is_section(self._head, RESPONSE_HEAD_TO_SEND, count + 2):
+            raise _illegal_response(reason, headers)
+
+    def encode(self) -> bytes:
+        """Return the head as it goes on the wire.
+
+        Raises:
+            LocalProtocolError: Its version is not 1.1.
+        """
+        if self.http_version != b"1.1":
+            raise LocalProtocolError("only HTTP/1.1 is sent")
+        try:
+            return self._head
+        except AttributeError:  # it came off the wire, and was never validated as something to send
+            return type(self)(status_code=self.status_code, headers=self.headers, reason=self.reason)._head
 
 
 @final
@@ -203,7 +236,7 @@ class Data(Event):
 
 
 @final
-class EndOfMessage(_ReadOnly):
+class EndOfMessage(Event):
     """The end of a message.
 
     Args:
@@ -222,13 +255,12 @@ class EndOfMessage(_ReadOnly):
 
     def __init__(self, *, headers: HeaderFields | None = None) -> None:
         if headers is None:
-            _set_trailers(self, NO_HEADERS)
+            self.headers = NO_HEADERS
             return
-        trailers = headers_from_caller(headers)
-        for name, _ in trailers:
+        self.headers = trailers_from_caller(headers)
+        for name, _ in self.headers:
             if name in FORBIDDEN_TRAILERS:
                 raise LocalProtocolError(f"{excerpt(name)} is forbidden in trailers")
-        _set_trailers(self, trailers)
 
 
 @final
@@ -238,21 +270,7 @@ class ConnectionClosed(Event):
     __slots__ = ()
 
 
-# Bound once: the read-only classes set their fields through these, past their own `__setattr__`.
-_set_method: Final = Request.__dict__["method"].__set__
-_set_target: Final = Request.__dict__["target"].__set__
-_set_request_headers: Final = Request.__dict__["headers"].__set__
-_set_request_version: Final = Request.__dict__["http_version"].__set__
-_set_status: Final = _ResponseBase.__dict__["status_code"].__set__
-_set_reason: Final = _ResponseBase.__dict__["reason"].__set__
-_set_response_headers: Final = _ResponseBase.__dict__["headers"].__set__
-_set_response_version: Final = _ResponseBase.__dict__["http_version"].__set__
-_set_trailers: Final = EndOfMessage.__dict__["headers"].__set__
-
 _new: Final = object.__new__
-
-#: The end of every message without trailers; it cannot change, so one is enough.
-PLAIN_END: Final = EndOfMessage()
 
 
 def request_from_wire(method: bytes, target: bytes, headers: Headers, http_version: bytes) -> Request:
@@ -261,12 +279,12 @@ def request_from_wire(method: bytes, target: bytes, headers: Headers, http_versi
     Raises:
         LocalProtocolError: No Host in HTTP/1.1, two, or one that is no host.
     """
-    check_host(headers, http_version)
+    check_host(headers.control, http_version)
     event = _new(Request)
-    _set_method(event, method)
-    _set_target(event, target)
-    _set_request_headers(event, headers)
-    _set_request_version(event, http_version)
+    event.method = method
+    event.target = target
+    event.headers = headers
+    event.http_version = http_version
     return event
 
 
@@ -276,27 +294,27 @@ def response_from_wire(
     """Make a `Response`, or below 200 an `InformationalResponse`, of parts that the grammar has passed."""
     event: Response | InformationalResponse
     event = _new(Response) if status_code >= 200 else _new(InformationalResponse)
-    _set_status(event, status_code)
-    _set_reason(event, reason)
-    _set_response_headers(event, headers)
-    _set_response_version(event, http_version)
+    event.status_code = status_code
+    event.reason = reason
+    event.headers = headers
+    event.http_version = http_version
     return event
 
 
 def end_of_message_from_wire(trailers: Headers) -> EndOfMessage:
     """Make an `EndOfMessage` of *trailers* without those that RFC 9110 section 6.5.1 forbids."""
-    event = _new(EndOfMessage)
-    _set_trailers(event, without_fields(trailers, FORBIDDEN_TRAILERS))
+    event = EndOfMessage()
+    event.headers = without_fields(trailers, FORBIDDEN_TRAILERS)
     return event
 
 
-def check_host(headers: Headers, http_version: bytes) -> None:
+def check_host(control: Mapping[bytes, bytes], http_version: bytes) -> None:
     """Refuse a request head without exactly one valid Host. RFC 9112 section 3.2.
 
     Raises:
         LocalProtocolError: No Host in HTTP/1.1, two, or one that is no host.
     """
-    host = headers.control.get(b"host")
+    host = control.get(b"host")
     if host is None:
         if http_version >= b"1.1":
             raise LocalProtocolError("Missing mandatory Host: header")
@@ -314,10 +332,23 @@ def _check_framing(headers: Headers) -> Headers:
     return headers
 
 
-def _illegal_request_line(method: bytes, target: bytes) -> LocalProtocolError:
+def _host_first(headers: Headers) -> bytes:
+    """Lay the fields out with Host first, as RFC 9110 section 7.2 wants it."""
+    return field_lines(sorted(headers.raw_items(), key=lambda item: item[0].lower() != b"host"))
+
+
+def _illegal_request(method: bytes, target: bytes, headers: Headers) -> LocalProtocolError:
     if TOKEN.fullmatch(method) is None:
         return LocalProtocolError(f"illegal method {excerpt(method)}: expected one or more token characters")
-    return LocalProtocolError(f"illegal target {excerpt(target)}: expected visible ASCII, no blanks")
+    if TARGET.fullmatch(target) is None:
+        return LocalProtocolError(f"illegal target {excerpt(target)}: expected visible ASCII, no blanks")
+    return illegal_value(headers.lines)
+
+
+def _illegal_response(reason: bytes, headers: Headers) -> LocalProtocolError:
+    if REASON.fullmatch(reason) is None:
+        return LocalProtocolError(f"illegal reason {excerpt(reason)}: no control characters")
+    return illegal_value(headers.lines)
 
 
 def _version(http_version: Text) -> bytes:

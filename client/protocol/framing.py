@@ -36,7 +36,6 @@ MAX_LENGTH: Final = 2**63 - 1
 #: Leading zeros included: reading a number of a thousand digits takes long.
 MAX_LENGTH_DIGITS: Final = 20
 
-KEEP_ALIVE: Final = frozenset((b"keep-alive", b"Keep-Alive"))
 
 # RFC 9110 section 6.5.1: a field that frames, routes, modifies the request, authenticates or says how to process the
 # content must not arrive behind the content, where whoever checks it has long finished.
@@ -51,13 +50,17 @@ FORBIDDEN_TRAILERS: Final = frozenset(
 
 def comma_list(control: Control, name: bytes) -> list[bytes]:
     """Return the non-empty members of a comma-separated field, lower-cased, over all its lines."""
-    members = [member.strip(b" \t") for member in control.get(name, b"").lower().split(b",")]
+    if name not in control:
+        return []
+    members = [member.strip(b" \t") for member in control[name].split(b",")]
     return [member for member in members if member]
 
 
 def has_close(control: Control) -> bool:
-    """Tell whether Connection, which *control* has, has the option close. RFC 9112 section 9.6."""
-    return control[b"connection"] not in KEEP_ALIVE and b"close" in comma_list(control, b"connection")
+    """Tell whether Connection has the option close. RFC 9112 section 9.6."""
+    return control.get(b"connection", b"keep-alive") != b"keep-alive" and b"close" in comma_list(
+        control, b"connection"
+    )
 
 
 def content_length(control: Control) -> int:
@@ -81,7 +84,7 @@ def check_chunked(control: Control) -> None:
         LocalProtocolError: It says anything else, or it stands there twice (hint 501).
     """
     value = control[b"transfer-encoding"]
-    if value.lower() != b"chunked":
+    if value != b"chunked":
         raise LocalProtocolError(
             f"only Transfer-Encoding: chunked is supported, not {excerpt(value)}", error_status_hint=501
         )

@@ -14,19 +14,25 @@ __all__ = [
     "BARE_LINE_FEED",
     "CHUNK_LINE_LENIENT",
     "CHUNK_LINE_STRICT",
+    "CONTROL_FIELD",
+    "CONTROL_FIELDS",
     "FIELD",
     "FIELD_BLOCK",
     "FIELD_BLOCK_TO_SEND",
     "FIELD_LINE",
+    "FIELD_TO_SEND",
     "FOLD",
     "HEAD_END",
     "HEAD_END_LENIENT",
     "HOST",
     "REASON",
     "REQUEST_HEAD",
+    "REQUEST_HEAD_TO_SEND",
     "REQUEST_LINE",
     "RESPONSE_HEAD",
+    "RESPONSE_HEAD_TO_SEND",
     "STATUS_LINE",
+    "TARGET",
     "TOKEN",
     "TRAILING_BLANKS",
     "VERSION",
@@ -57,38 +63,59 @@ FOLD: Final = re.compile(rb"(?<![ \t])(?:[ \t]*+\r\n[ \t]++)++")
 
 # RFC 9112 section 5
 #   field-line = field-name ":" OWS field-value OWS
-# No blank before the colon (section 5.1). Narrower: no blank behind the value; those who send one meet `TRAILING_BLANKS` and
-# are matched again.
-_FIELD_LINE = _TOKEN + rb":" + _TEXT + rb"*+(?<![ \t])\r\n"
-FIELD_LINE: Final = re.compile(_FIELD_LINE)
-FIELD_BLOCK: Final = re.compile(rb"(?:" + _FIELD_LINE + rb")*+")
-TRAILING_BLANKS: Final = re.compile(rb"(?<![ \t])[ \t]++\r\n")
+# Each line is taken with the CRLF before it, so that a block of them fits between a start line and the empty line.
+# No blank before the colon (section 5.1). Narrower: no blank behind the value; those who send one meet
+# `TRAILING_BLANKS` and are matched again.
+_FIELD = rb"\r\n" + _TOKEN + rb":" + _TEXT + rb"*+(?<![ \t])"
+FIELD_LINE: Final = re.compile(_FIELD + rb"(?=\r\n)")
+FIELD_BLOCK: Final = re.compile(rb"(?:" + _FIELD + rb")*+")
+TRAILING_BLANKS: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r\n)")
 
 #: Takes lines apart that the grammar has passed: one (name, value) a line.
-FIELD: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+FIELD: Final = re.compile(rb"\r\n([^:]++):[ \t]*+([^\r]*+)")
 
 # What we send is narrower still: one blank behind the colon, none around the value.
-FIELD_BLOCK_TO_SEND: Final = re.compile(
-    rb"(?:" + _TOKEN + rb": (?:[!-~\x80-\xff]" + _TEXT + rb"*+(?<![ \t]))?+\r\n)*+"
+_FIELD_TO_SEND = rb"\r\n" + _TOKEN + rb": (?:[!-~\x80-\xff]" + _TEXT + rb"*+(?<![ \t]))?+"
+FIELD_TO_SEND: Final = re.compile(_FIELD_TO_SEND + rb"(?=\r\n|\Z)")
+FIELD_BLOCK_TO_SEND: Final = re.compile(rb"(?:" + _FIELD_TO_SEND + rb")*+")
+
+#: The fields that the engine itself obeys; everything else is cargo.
+CONTROL_FIELDS: Final = (
+    b"connection",
+    b"content-length",
+    b"expect",
+    b"host",
+    b"transfer-encoding",
+    b"upgrade",
 )
+#: Picks them out of lines that the grammar has passed, and that were lower-cased. It begins with one literal byte, which
+#: is searched for fastest.
+CONTROL_FIELD: Final = re.compile(rb"\n(" + b"|".join(CONTROL_FIELDS) + rb"):[ \t]*+([^\r]*+)")
 
 # RFC 9112 section 4
 #   status-line = HTTP-version SP status-code SP [ reason-phrase ]
 # Wider: the second blank may be missing with the reason; too many servers leave it out (h11, llhttp accept it too).
 # Narrower: single blanks (section 4 warns of the lenient split), major version 1, and no status code below 100.
-_STATUS_LINE = rb"HTTP/(1\.[0-9]) ([1-9][0-9][0-9])(?: (" + _TEXT + rb"*+))?+\r\n"
-STATUS_LINE: Final = re.compile(_STATUS_LINE)
-RESPONSE_HEAD: Final = re.compile(_STATUS_LINE + rb"((?:" + _FIELD_LINE + rb")*+)\r\n")
+_STATUS_LINE = rb"HTTP/(1\.[0-9]) ([1-9][0-9][0-9])(?: (" + _TEXT + rb"*+))?+"
+STATUS_LINE: Final = re.compile(_STATUS_LINE + rb"(?=\r\n)")
+RESPONSE_HEAD: Final = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
+RESPONSE_HEAD_TO_SEND: Final = re.compile(
+    rb"HTTP/1\.1 [1-9][0-9][0-9] " + _TEXT + rb"*+(?:" + _FIELD_TO_SEND + rb")*+\r\n\r\n"
+)
 REASON: Final = re.compile(_TEXT + rb"*+")
 
 # RFC 9112 section 3
 #   request-line   = method SP request-target SP HTTP-version
 #   request-target = visible ASCII; which of its four forms fits is for the application to judge
 # Every major version matches here, so that HTTP/2's preface earns 505 and not 400.
+TARGET: Final = re.compile(rb"[!-~]++")
 VERSION: Final = re.compile(rb"[0-9]\.[0-9]")
-_REQUEST_LINE = rb"(" + _TOKEN + rb") ([!-~]++) HTTP/([0-9]\.[0-9])\r\n"
-REQUEST_LINE: Final = re.compile(_REQUEST_LINE)
-REQUEST_HEAD: Final = re.compile(_REQUEST_LINE + rb"((?:" + _FIELD_LINE + rb")*+)\r\n")
+_REQUEST_LINE = rb"(" + _TOKEN + rb") ([!-~]++) HTTP/([0-9]\.[0-9])"
+REQUEST_LINE: Final = re.compile(_REQUEST_LINE + rb"(?=\r\n)")
+REQUEST_HEAD: Final = re.compile(_REQUEST_LINE + rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
+REQUEST_HEAD_TO_SEND: Final = re.compile(
+    _TOKEN + rb" [!-~]++ HTTP/1\.1(?:" + _FIELD_TO_SEND + rb")*+\r\n\r\n"
+)
 
 # RFC 9110 section 7.2, RFC 3986 section 3.2.2
 #   Host = uri-host [ ":" port ]

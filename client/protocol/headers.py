@@ -6,26 +6,31 @@ The few fields that the engine itself obeys are picked out in the same pass (`He
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Final, TypeAlias, final, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final, overload
 
-from .errors import LocalProtocolError, RemoteProtocolError, excerpt
-from .grammar import FIELD, FIELD_BLOCK_TO_SEND, TOKEN
+from .errors import LocalProtocolError, excerpt
+from .grammar import CONTROL_FIELD, CONTROL_FIELDS, FIELD, FIELD_BLOCK_TO_SEND, FIELD_TO_SEND, TOKEN
+
+if TYPE_CHECKING:
+    import re
 
 __all__ = [
-    "CONTROL_FIELDS",
     "NO_HEADERS",
     "BytesLike",
     "HeaderFields",
     "Headers",
     "Text",
-    "encode_fields",
+    "field_lines",
     "headers_from_caller",
     "headers_from_wire",
+    "illegal_value",
+    "is_section",
     "lower_coding",
     "mentions_secret",
     "merge_equal_lengths",
     "replace_field",
     "to_bytes",
+    "trailers_from_caller",
     "without_fields",
 ]
 
@@ -33,20 +38,18 @@ BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 Text: TypeAlias = "str | BytesLike"
 HeaderFields: TypeAlias = "Headers | Iterable[tuple[Text, Text]]"
 
-#: The fields that the engine itself obeys; everything else is cargo.
-CONTROL_FIELDS: Final = frozenset(
-    (b"content-length", b"transfer-encoding", b"connection", b"host", b"expect", b"upgrade")
-)
 #: Shown by `repr` and in errors as a length only: a log is no place for them.
 SECRET_FIELDS: Final = frozenset(
     (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"authentication-info")
 )
 
-#: For valid names as they were spelled: the lower-case name of a control field, or empty. Names are worth remembering,
-#: since peers spell alike; values never are, since they are secrets. Bounded.
-CONTROL_NAMES: Final[dict[bytes, bytes]] = {}
+#: Valid names as callers spell them, each with its lower-case form if it is a control field, else empty. Names are worth
+#: remembering, since a program spells alike; values never are, since they are secrets. Bounded.
+NAMES: Final[dict[bytes, bytes]] = {}
 MAX_NAMES: Final = 1024
 MAX_NAME_BYTES: Final = 64
+
+_JOIN: Final = b": ".join
 
 
 @final
@@ -55,42 +58,37 @@ class Headers(Sequence[tuple[bytes, bytes]]):
 
     It compares equal to any sequence of the same pairs. `raw_items` gives the names as they were spelled.
 
-    Attributes:
-        control: The fields that steer the protocol: lower-case name, and value, or the values of all its lines joined
+    Args:
+        lines: Field lines that the grammar has passed, each with the CRLF before it. They are taken apart on demand.
+        control: The fields that steer the protocol: lower-case name, and the lower-case values of all its lines, joined
             by commas (RFC 9110 section 5.3).
-        lines: The fields as they go on the wire, each with its CRLF; None if they were never laid out.
+
+    Attributes:
+        lines: As given.
+        control: As given.
     """
 
     __slots__ = ("_raw", "control", "lines")
 
-    def __init__(self, raw: list[tuple[bytes, bytes]], lines: bytes | None = None) -> None:
-        self._raw = raw
+    def __init__(self, lines: bytes, control: Mapping[bytes, bytes]) -> None:
         self.lines = lines
-        control: dict[bytes, bytes] = {}
-        for name, value in raw:
-            try:
-                control_name = CONTROL_NAMES[name]
-            except KeyError:
-                control_name = learn_name(name)
-            if control_name:
-                if control_name in control:
-                    value = b"%b, %b" % (control[control_name], value)
-                control[control_name] = value
-        self.control: Mapping[bytes, bytes] = control
+        self.control = control
+        self._raw: list[tuple[bytes, bytes]] | None = None
 
     def raw_items(self) -> list[tuple[bytes, bytes]]:
         """Return the fields as (name as spelled on the wire or by the caller, value); the list is the caller's own."""
-        return self._raw.copy()
+        return self._items().copy()
 
-    def first_name(self) -> bytes:
-        """Return the lower-case name of the first field; there must be one."""
-        return self._raw[0][0].lower()
+    def _items(self) -> list[tuple[bytes, bytes]]:
+        if self._raw is None:
+            self._raw = FIELD.findall(self.lines)
+        return self._raw
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return self.lines.count(b"\n")
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return iter([(name.lower(), value) for name, value in self._raw])
+        return iter([(name.lower(), value) for name, value in self._items()])
 
     @overload
     def __getitem__(self, index: int) -> tuple[bytes, bytes]: ...
@@ -114,24 +112,7 @@ class Headers(Sequence[tuple[bytes, bytes]]):
         return f"<Headers([{', '.join(shown)}])>"
 
 
-NO_HEADERS: Final = Headers([], b"")
-
-
-def learn_name(name: bytes) -> bytes:
-    """Return what `CONTROL_NAMES` says of *name*, which is not in it; add it while there is room.
-
-    Raises:
-        LocalProtocolError: *name* is no token.
-    """
-    if TOKEN.fullmatch(name) is None:
-        raise LocalProtocolError(
-            f"illegal header name {excerpt(name)}: expected one or more token characters"
-        )
-    lower = name.lower()
-    control_name = lower if lower in CONTROL_FIELDS else b""
-    if len(CONTROL_NAMES) < MAX_NAMES and len(name) <= MAX_NAME_BYTES:
-        CONTROL_NAMES[name] = control_name
-    return control_name
+NO_HEADERS: Final = Headers(b"", {})
 
 
 def to_bytes(text: Text) -> bytes:
@@ -151,55 +132,70 @@ def to_bytes(text: Text) -> bytes:
     return memoryview(text).tobytes()
 
 
-def headers_from_caller(fields: HeaderFields) -> Headers:
-    """Normalise and validate what a caller wants to send.
+def headers_from_wire(lines: bytes) -> Headers:
+    """Wrap *lines*, which the grammar has passed, each with the CRLF before it."""
+    return Headers(lines, _joined(CONTROL_FIELD.findall(lines.lower())))
+
+
+def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
+    """Normalise and lay out what a caller wants to send, and count it: what `is_section` then passes is what was meant.
 
     Raises:
-        LocalProtocolError: A name that is no token; a value with a control character, or with a blank at either end.
+        LocalProtocolError: A name that is no token; a str that is not ASCII.
         TypeError: A name or value that is neither str nor bytes-like.
     """
-    if type(fields) is Headers:
-        return fields
-    raw = [
-        (name if type(name) is bytes else to_bytes(name), value if type(value) is bytes else to_bytes(value))
-        for name, value in fields
-    ]
-    lines = encode_fields(raw)
-    headers = Headers(raw, lines)  # checks the names, so that a name ends at the first colon of its line
-    # The count: a value with a well-formed line behind a CRLF would pass the grammar, as one line more.
-    if FIELD_BLOCK_TO_SEND.fullmatch(lines) is None or lines.count(b"\n") != len(raw):
-        raise _illegal_value(raw)
-    return headers
+    raw = fields.raw_items() if type(fields) is Headers else list(fields)
+    control = []
+    for name, value in raw:
+        if type(name) is not bytes or type(value) is not bytes:
+            return headers_from_caller([(to_bytes(name), to_bytes(value)) for name, value in raw])
+        try:
+            control_name = NAMES[name]
+        except KeyError:
+            control_name = _learn_name(name)
+        if control_name:
+            control.append((control_name, value.lower()))
+    return Headers(field_lines(raw), _joined(control)), len(raw)
 
 
-def encode_fields(raw: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return *raw* as field lines, each with its CRLF."""
-    return b"".join([b"%b: %b\r\n" % item for item in raw])
+def field_lines(raw: Iterable[tuple[Any, Any]]) -> bytes:
+    """Return *raw*, pairs of bytes, as field lines, each with the CRLF before it."""
+    return b"\r\n".join((b"", *map(_JOIN, raw)))
 
 
-def headers_from_wire(block: bytes, max_fields: int) -> Headers:
-    """Take apart a block of field lines that the grammar of a head, or `grammar.FIELD_BLOCK`, has passed.
+def is_section(lines: bytes, pattern: re.Pattern[bytes], line_ends: int) -> bool:
+    """Tell whether *lines* is what *pattern* says, in as many lines as were put into it.
+
+    The names in it are tokens, so each ends at the first colon of its line; the count tells that no value brought a line
+    of its own, which the pattern alone would take for one more field.
+    """
+    return pattern.fullmatch(lines) is not None and lines.count(b"\n") == line_ends
+
+
+def trailers_from_caller(fields: HeaderFields) -> Headers:
+    """Normalise and validate the trailers that a caller wants to send.
 
     Raises:
-        RemoteProtocolError: More than *max_fields*.
+        LocalProtocolError: As `headers_from_caller`; a value with a control character, or with a blank at either end.
+        TypeError: A name or value that is neither str nor bytes-like.
     """
-    raw = FIELD.findall(block)
-    if len(raw) > max_fields:
-        raise RemoteProtocolError(f"{len(raw)} fields, more than {max_fields}", error_status_hint=431)
-    return Headers(raw)
+    trailers, count = headers_from_caller(fields)
+    if not is_section(trailers.lines, FIELD_BLOCK_TO_SEND, count):
+        raise illegal_value(trailers.lines)
+    return trailers
 
 
 def without_fields(headers: Headers, names: Set[bytes]) -> Headers:
     """Return *headers* without the fields whose lower-case names are in *names*."""
     raw = headers.raw_items()
     kept = [item for item in raw if item[0].lower() not in names]
-    return headers if len(kept) == len(raw) else Headers(kept)
+    return headers if len(kept) == len(raw) else headers_from_wire(field_lines(kept))
 
 
 def replace_field(headers: Headers, name: bytes, values: list[bytes]) -> Headers:
     """Return *headers* without its fields *name*, spelled in title case, and with one for each of *values* at the end."""
     kept = without_fields(headers, {name.lower()}).raw_items()
-    return headers_from_caller(kept + [(name, value) for value in values])
+    return headers_from_wire(field_lines(kept + [(name, value) for value in values]))
 
 
 def merge_equal_lengths(headers: Headers) -> Headers:
@@ -214,7 +210,9 @@ def merge_equal_lengths(headers: Headers) -> Headers:
 def lower_coding(headers: Headers) -> Headers:
     """Return *headers* with Transfer-Encoding in lower case: codings have no case (RFC 9112 section 7)."""
     coding = headers.control[b"transfer-encoding"]
-    return headers if coding == coding.lower() else _with_one(headers, b"transfer-encoding", coding.lower())
+    if (b"transfer-encoding", coding) in headers:
+        return headers
+    return _with_one(headers, b"transfer-encoding", coding)
 
 
 def mentions_secret(line: bytes) -> bool:
@@ -228,16 +226,39 @@ def _with_one(headers: Headers, name: bytes, value: bytes) -> Headers:
     raw = headers.raw_items()
     lines = [index for index, item in enumerate(raw) if item[0].lower() == name]
     raw[lines[0]] = (raw[lines[0]][0], value)
-    return Headers([item for index, item in enumerate(raw) if index not in lines[1:]])
+    return headers_from_wire(field_lines([item for index, item in enumerate(raw) if index not in lines[1:]]))
 
 
-def _illegal_value(raw: list[tuple[bytes, bytes]]) -> LocalProtocolError:
-    """Say which value in *raw* is illegal; the names are not."""
-    for name, value in raw:
-        line = encode_fields([(name, value)])
-        if FIELD_BLOCK_TO_SEND.fullmatch(line) is None or line.count(b"\n") != 1:
-            break
+def illegal_value(lines: bytes) -> LocalProtocolError:
+    """Say which value in *lines*, laid out with valid names, is illegal."""
+    start = 0
+    while match := FIELD_TO_SEND.match(lines, start):
+        start = match.end()
+    name, _, value = lines[start + 2 :].partition(b": ")
+    value = value.partition(b"\r\n")[0]
     shown = f"<{len(value)} bytes>" if mentions_secret(name) else excerpt(value)
-    return LocalProtocolError(
-        f"illegal value of header {excerpt(name)}: {shown}: no control characters, no blanks at either end"
-    )
+    return LocalProtocolError(f"illegal value of header {excerpt(name)}: {shown}")
+
+
+def _joined(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return *fields* with the values of one name joined by commas."""
+    joined = dict(fields)
+    if len(joined) < len(fields):
+        for name in joined:
+            joined[name] = b", ".join([value for other, value in fields if other == name])
+    return joined
+
+
+def _learn_name(name: bytes) -> bytes:
+    """Return what `NAMES` says of *name*, which is not in it; add it while there is room.
+
+    Raises:
+        LocalProtocolError: *name* is no token.
+    """
+    if TOKEN.fullmatch(name) is None:
+        raise LocalProtocolError(f"illegal header name {excerpt(name)}: expected token characters")
+    lower = name.lower()
+    control_name = lower if lower in CONTROL_FIELDS else b""
+    if len(NAMES) < MAX_NAMES and len(name) <= MAX_NAME_BYTES:
+        NAMES[name] = control_name
+    return control_name

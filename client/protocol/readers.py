@@ -13,10 +13,11 @@ import sys
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from .errors import RemoteProtocolError, excerpt
-from .events import PLAIN_END, Data, end_of_message_from_wire, request_from_wire, response_from_wire
+from .events import Data, EndOfMessage, end_of_message_from_wire, request_from_wire, response_from_wire
 from .framing import MAX_LENGTH
 from .grammar import (
     BARE_LINE_FEED,
+    CONTROL_FIELDS,
     FIELD_BLOCK,
     FIELD_LINE,
     FOLD,
@@ -29,14 +30,14 @@ from .grammar import (
     TOKEN,
     TRAILING_BLANKS,
 )
-from .headers import CONTROL_FIELDS, headers_from_wire, lower_coding, mentions_secret, merge_equal_lengths
+from .headers import headers_from_wire, lower_coding, mentions_secret, merge_equal_lengths
 from .state import CloseReason
 
 if TYPE_CHECKING:
     import re
 
     from .buffer import ReceiveBuffer
-    from .events import EndOfMessage, InformationalResponse, Request, Response
+    from .events import InformationalResponse, Request, Response
 
 __all__ = [
     "NOTHING_TO_READ",
@@ -149,12 +150,13 @@ class HeadReader(NothingToRead):
             RemoteProtocolError: It is illegal, or too long; or it is not complete, and nothing can make it legal.
         """
         buffer = self._buffer
-        start = buffer.start
-        end = buffer.data.find(b"\r\n\r\n", start + self._searched) + 4
-        if start < end <= start + self._limits.head:
-            match = self.head.fullmatch(buffer.data, start, end)
-            if match is not None:
-                buffer.start = end
+        data, start = buffer.data, buffer.start
+        # The first look at a head tries to match it; if that fails, only its end is looked for, which costs less the
+        # more often it is done.
+        if self._searched == 0 or data.find(b"\r\n\r\n", start + self._searched) >= 0:
+            match = self.head.match(data, start)
+            if match is not None and match.end() - start <= self._limits.head:
+                buffer.start = match.end()
                 self._searched = 0
                 return match
         return self._match_irregular()
@@ -201,7 +203,7 @@ class HeadReader(NothingToRead):
     def _tidy(self, head: bytes) -> bytes:
         """Return *head* to the letter of the grammar, as far as it is legal: no blanks behind the values."""
         fields = head.find(b"\r\n") + 2
-        return head[:fields] + TRAILING_BLANKS.sub(b"\r\n", head[fields:])
+        return head[:fields] + TRAILING_BLANKS.sub(b"", head[fields:])
 
     def _illegal(self, head: bytes) -> RemoteProtocolError:
         match = self.start_line.match(head)
@@ -226,7 +228,9 @@ class RequestReader(HeadReader):
         method, target, http_version, block = match.groups()
         if not http_version.startswith(b"1."):
             raise RemoteProtocolError(f"HTTP/{http_version.decode()} is not supported", error_status_hint=505)
-        headers = headers_from_wire(block, self._limits.fields)
+        if len(block) > 4 * self._limits.fields:  # the shortest field has a CRLF, a letter and a colon
+            check_field_count(block, self._limits)
+        headers = headers_from_wire(block)
         if b"transfer-encoding" in headers.control:
             headers = lower_coding(headers)
         return request_from_wire(method, target, headers, http_version)
@@ -255,11 +259,13 @@ class ResponseReader(HeadReader):
         if match is None:
             return None
         http_version, status_code, reason, block = match.groups(b"")
-        headers = headers_from_wire(block, self._limits.fields)
-        length = headers.control.get(b"content-length")
-        if length is not None and not length.isdigit():
+        if len(block) > 4 * self._limits.fields:  # the shortest field has a CRLF, a letter and a colon
+            check_field_count(block, self._limits)
+        headers = headers_from_wire(block)
+        control = headers.control
+        if b"content-length" in control and not control[b"content-length"].isdigit():
             headers = merge_equal_lengths(headers)
-        if b"transfer-encoding" in headers.control:
+        if b"transfer-encoding" in control:
             headers = lower_coding(headers)
         return response_from_wire(int(status_code), reason, headers, http_version)
 
@@ -290,7 +296,7 @@ class LengthReader(NothingToRead):
 
     def read(self) -> Data | EndOfMessage | None:
         if self.left == 0:
-            return PLAIN_END
+            return EndOfMessage()
         data = self._buffer.take(self.left)
         if not data:
             return None
@@ -321,7 +327,7 @@ class UntilCloseReader(NothingToRead):
         return Data(data) if data else None
 
     def read_eof(self) -> EndOfMessage:
-        return PLAIN_END
+        return EndOfMessage()
 
     def skip(self, count: int) -> None:
         """Nothing to count down: there is no end but the connection's."""
@@ -438,7 +444,7 @@ class ChunkedReader(NothingToRead):
         data, start = buffer.data, buffer.start
         if data.startswith(b"\r\n", start):
             buffer.start += 2
-            return PLAIN_END
+            return EndOfMessage()
         end = data.find(b"\r\n\r\n", start + self._searched) + 2
         if (end + 2 - start if end > 1 else len(buffer)) > self._limits.trailers:
             raise RemoteProtocolError(
@@ -449,10 +455,11 @@ class ChunkedReader(NothingToRead):
                 raise RemoteProtocolError(f"illegal trailer section: {first_line(bytes(buffer))}")
             self._searched = max(0, len(buffer) - 3)
             return None
-        block = TRAILING_BLANKS.sub(b"\r\n", data[start:end])
+        block = TRAILING_BLANKS.sub(b"", b"\r\n" + data[start:end])[:-2]
         if FIELD_BLOCK.fullmatch(block) is None:
-            raise illegal_field_line(block)
-        headers = headers_from_wire(block, self._limits.fields)
+            raise illegal_field_line(block + b"\r\n")
+        check_field_count(block, self._limits)
+        headers = headers_from_wire(block)
         buffer.start = end + 2
         return end_of_message_from_wire(headers)
 
@@ -480,6 +487,13 @@ class CoalescingChunkedReader(ChunkedReader):
         return self._read_trailers() if self._in_trailers else None
 
 
+def check_field_count(block: bytes, limits: Limits) -> None:
+    """Raise if *block* has more field lines than *limits* allow."""
+    count = block.count(b"\n")
+    if count > limits.fields:
+        raise RemoteProtocolError(f"{count} fields, more than {limits.fields}", error_status_hint=431)
+
+
 def unfold(head: bytes) -> bytes:
     """Replace each fold with one blank; leave *head* as it is if a field that steers the protocol has one."""
     name = None
@@ -496,7 +510,7 @@ def illegal_field_line(block: bytes) -> RemoteProtocolError:
     start = 0
     while match := FIELD_LINE.match(block, start):
         start = match.end()
-    return RemoteProtocolError(f"illegal header line: {first_line(block[start:])}")
+    return RemoteProtocolError(f"illegal header line: {first_line(block[start + 2 :])}")
 
 
 def first_line(data: bytes | bytearray) -> str:

@@ -212,8 +212,13 @@ class ConnectionState:
         Raises:
             LocalProtocolError: Not in this state, or not in this role.
         """
-        self._move(role, Request, Request)
-        self._move(SERVER, _RequestSeen, Request)
+        states = self.states
+        sender = EVENT_TRANSITIONS[role][states[role]].get(Request)
+        server = EVENT_TRANSITIONS[SERVER][states[SERVER]].get(_RequestSeen)
+        if sender is None or server is None:
+            raise self._illegal(role if sender is None else SERVER, Request)
+        states[role] = sender
+        states[SERVER] = server
         if connect or upgrade:
             proposals = ((_ConnectAccepted, connect), (_UpgradeAccepted, upgrade))
             self._proposals = frozenset(accepted for accepted, proposed in proposals if proposed)
@@ -247,7 +252,16 @@ class ConnectionState:
         Raises:
             LocalProtocolError: Not in this state.
         """
-        if self._move(role, event_type, event_type) is not SEND_BODY:
+        states = self.states
+        new_state = EVENT_TRANSITIONS[role][states[role]].get(event_type)
+        if new_state is None:
+            raise self._illegal(role, event_type)
+        states[role] = new_state
+        if new_state is not SEND_BODY and (
+            self.close_reason is not None
+            or self._proposals
+            or (states[CLIENT], states[SERVER]) in JOINT_TRANSITIONS
+        ):
             self._settle()
 
     def process_error(self, role: Role) -> None:
@@ -272,14 +286,16 @@ class ConnectionState:
         self.states[CLIENT] = self.states[SERVER] = IDLE
 
     def _move(self, role: Role, key: type, event_type: type) -> State:
-        state = self.states[role]
-        new_state = EVENT_TRANSITIONS[role][state].get(key)
+        new_state = EVENT_TRANSITIONS[role][self.states[role]].get(key)
         if new_state is None:
-            raise LocalProtocolError(
-                f"can't handle event type {event_type.__name__} when role={role} and state={state}"
-            )
+            raise self._illegal(role, event_type)
         self.states[role] = new_state
         return new_state
+
+    def _illegal(self, role: Role, event_type: type) -> LocalProtocolError:
+        return LocalProtocolError(
+            f"can't handle event type {event_type.__name__} when role={role} and state={self.states[role]}"
+        )
 
     def _settle(self) -> None:
         """Apply the transitions that no event triggers, until none applies."""
@@ -292,7 +308,7 @@ class ConnectionState:
             if joint is not None:
                 role, new_state = joint
                 states[role] = new_state
-            if states[CLIENT] is client and states[SERVER] is server:
+            elif states[CLIENT] is client and states[SERVER] is server:
                 return
 
     def _apply_flags(self) -> None:

@@ -1,8 +1,7 @@
-"""From events to bytes: the heads, and one writer for each kind of body.
+"""From events to bytes: one writer for each kind of body. Heads are laid out by their events.
 
-A head is laid out by one join of parts that their events have validated. Body writers look at nothing of a `Data` but the ``len``
-of its ``data``, and hand that very object on, so that it may stand for a file (`Connection.send_with_data_passthrough`).
-RFC 9112 sections 3 to 7.
+A writer looks at nothing of a `Data` but the ``len`` of its ``data``, and hands that very object on, so that it may stand
+for a file (`Connection.send_with_data_passthrough`). RFC 9112 sections 6 and 7.
 """
 
 from __future__ import annotations
@@ -11,44 +10,15 @@ from collections.abc import Sized
 from typing import Final, TypeAlias
 
 from .errors import LocalProtocolError
-from .events import InformationalResponse, Request, Response
 from .framing import CHUNKED, UNTIL_CLOSE
-from .headers import BytesLike, Headers, encode_fields
+from .headers import BytesLike, Headers
 
 __all__ = [
     "NO_BODY",
     "BodyWriter",
     "body_writer",
     "check_length_in_bytes",
-    "write_request",
-    "write_response",
 ]
-
-
-def write_request(request: Request) -> bytes:
-    """Return the head of *request*.
-
-    Raises:
-        LocalProtocolError: Its version is not 1.1.
-    """
-    if request.http_version != b"1.1":
-        raise LocalProtocolError("only HTTP/1.1 is sent")
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, _field_lines(request.headers))
-
-
-def write_response(response: Response | InformationalResponse) -> bytes:
-    """Return the head of *response*.
-
-    Raises:
-        LocalProtocolError: Its version is not 1.1.
-    """
-    if response.http_version != b"1.1":
-        raise LocalProtocolError("only HTTP/1.1 is sent")
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (
-        response.status_code,
-        response.reason,
-        _field_lines(response.headers),
-    )
 
 
 class LengthWriter:
@@ -85,7 +55,7 @@ class ChunkedWriter:
         return [b"%x\r\n" % size, data, b"\r\n"] if size else []
 
     def write_end(self, trailers: Headers) -> list[BytesLike]:
-        return [b"0\r\n%b\r\n" % _field_lines(trailers)]
+        return [b"0%b\r\n\r\n" % trailers.lines]
 
 
 class UntilCloseWriter:
@@ -132,10 +102,3 @@ def check_length_in_bytes(data: Sized) -> None:
         raise LocalProtocolError(
             f"{type(data).__name__} of {items} items that are not bytes: cast it to bytes first"
         )
-
-
-def _field_lines(headers: Headers) -> bytes:
-    """Return the field lines, Host first, as RFC 9110 section 7.2 wants it."""
-    if b"host" in headers.control and headers.first_name() != b"host":
-        return encode_fields(sorted(headers.raw_items(), key=lambda item: item[0].lower() != b"host"))
-    return encode_fields(headers.raw_items()) if headers.lines is None else headers.lines

@@ -262,6 +262,8 @@ class ConnectionPool:
         """Make a connection in a slot that is ours already."""
         url = request.url
         try:
+            if url.scheme == "https":
+                call.tls.context()  # a broken setting shows before a connection is made, and takes none of its time
             route = Route(
                 url.scheme,
                 url.host,
