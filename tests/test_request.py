@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -304,9 +305,7 @@ def test_hooks() -> None:
         lambda bad: {"url": f"http://h/{bad}"},
         lambda bad: {"url": f"http://h/?{bad}"},
         lambda bad: {"url": f"http://u:{bad}@h/"},
-        lambda bad: {
-            "url": "http://u:%s@h/" % bad.replace("\r", "%0D").replace("\n", "%0A").replace("\0", "%00")
-        },
+        lambda bad: {"url": f"http://u:{quote(bad)}@h/"},
         lambda bad: {"params": bad},
         lambda bad: {"params": {f"a{bad}": f"b{bad}"}},
         lambda bad: {"headers": {f"A{bad}": "b"}},
