@@ -39,6 +39,19 @@ __all__ = [
     "basic_authorization",
 ]
 
+#: One for all objects, held for microseconds; so a fork has one lock to make new.
+_lock = allocate_lock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in the child of a fork, where the thread that held it does not exist."""
+    global _lock
+    _lock = allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
 #: Origins whose challenge one `HTTPDigestAuth` remembers; the oldest gives way.
 MAX_CHALLENGES: Final = 100
 
@@ -186,7 +199,6 @@ class HTTPDigestAuth(AuthBase):
             raise TypeError("user name and password of Digest must be str: the server chooses their charset")
         self.username = username
         self.password = password
-        self._lock = allocate_lock()
         self._known: dict[tuple[str, str, int], _Known] = {}
 
     def auth_flow(self, request: PreparedRequest) -> Flow:
@@ -202,12 +214,12 @@ class HTTPDigestAuth(AuthBase):
             response = yield self(request.copy())
         if response.status_code == 401:
             # The password is wrong. To go on sending it with every request would lock the account the sooner.
-            with self._lock:
+            with _lock:
                 self._known.pop(_origin(request), None)
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         """Set the Authorization field if the origin's challenge is known."""
-        with self._lock:
+        with _lock:
             known = self._known.get(_origin(r))
             if known is None:
                 return r
@@ -225,7 +237,7 @@ class HTTPDigestAuth(AuthBase):
         return r
 
     def _learn(self, request: PreparedRequest, challenge: Challenge) -> None:
-        with self._lock:
+        with _lock:
             self._known.pop(_origin(request), None)
             while len(self._known) >= MAX_CHALLENGES:
                 del self._known[next(iter(self._known))]

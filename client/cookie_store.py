@@ -40,14 +40,14 @@ _Entries: TypeAlias = "dict[_Key, tuple[int, Cookie]]"  # serial number by creat
 _lock = allocate_lock()
 
 
-def _new_lock() -> None:
+def _renew_lock() -> None:
     """Replace the lock in the child of a fork, where the thread that held it does not exist."""
     global _lock
     _lock = allocate_lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_lock)
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class CookieStore:

@@ -44,15 +44,11 @@ class RequestsCookieJar(CookieStore):
     Iterating yields `Cookie` objects and ``keys()`` yields names, as in requests. Where an argument is a
     domain, a leading dot makes no difference.
 
-    Args:
-        policy: Accepted for requests' signature; the rules are RFC 6265bis and not replaceable.
+    The rules are those of RFC 6265bis. A subclass with another `store` has others; one that does nothing keeps no
+    cookie of any server.
     """
 
     __slots__ = ()
-
-    def __init__(self, policy: None = None) -> None:
-        """Make an empty jar."""
-        super().__init__()
 
     def set(self, name: str, value: str | None, **attributes: Any) -> Cookie | None:
         """Set a cookie; the attributes are those of `create_cookie`.
@@ -144,9 +140,11 @@ class RequestsCookieJar(CookieStore):
 
     def setdefault(self, name: str, default: str = "") -> str:
         """Return the value of *name*, setting it to *default* if there is none."""
-        if name not in self:
-            self[name] = default
-        return self[name]
+        found = self._find(name, None, None)
+        if found is not None:
+            return found.value
+        self[name] = default
+        return default
 
     def pop(self, name: str, *default: Any) -> Any:
         """Remove the cookie *name* and return its value, or *default* if one is given.
@@ -155,11 +153,13 @@ class RequestsCookieJar(CookieStore):
             KeyError: There is none, and no default.
             CookieConflictError: Several match.
         """
-        if default and name not in self:
-            return default[0]
-        value = self[name]
+        found = self._find(name, None, None)
+        if found is None:
+            if default:
+                return default[0]
+            raise KeyError(name)
         del self[name]
-        return value
+        return found.value
 
     def copy(self) -> RequestsCookieJar:
         """Return a jar with the same cookies."""
@@ -230,7 +230,7 @@ class RequestsCookieJar(CookieStore):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill the jar as `update` does, so that what a pickle brings is checked too."""
-        RequestsCookieJar.__init__(self)
+        self.__init__()  # type: ignore[misc]  # unpickling calls no __init__
         self.update(state["cookies"])
 
     def __repr__(self) -> str:

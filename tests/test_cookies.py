@@ -200,6 +200,19 @@ def test_a_copy_stands_alone(jar: RequestsCookieJar) -> None:
         assert RequestsCookieJar is type(twin)
 
 
+def test_a_subclass_can_refuse_what_servers_set() -> None:
+    class OnlyMine(RequestsCookieJar):
+        def store(self, url: Any, values: Any, now: float) -> None:
+            pass
+
+    jar = OnlyMine()
+    jar["mine"] = "1"
+    jar.store(parse_url("http://a.test/"), [b"theirs=1"], NOW)
+
+    assert b"mine=1" == sent(jar, "http://a.test/")
+    assert OnlyMine is type(jar.copy()) is type(copy.copy(jar))
+
+
 def test_a_jar_equals_a_dict_of_its_values_and_has_no_hash(jar: RequestsCookieJar) -> None:
     assert jar == jar.copy()
     assert jar != 5
