@@ -188,6 +188,14 @@ def test_start_response_may_come_with_the_first_piece_and_write_before_it() -> N
         write(b"written, ")
         return [b"returned"]
 
+    def doing_both(environ: dict[str, Any], start_response: StartResponse) -> Iterator[bytes]:
+        write = start_response("200 OK", [])
+        for number in range(3):
+            write(b"w%d " % number)
+            yield b"r%d " % number
+        write(b"end")
+
+    assert b"w0 r0 w1 r1 w2 r2 end" == ask(doing_both).read()
     response = ask(late)
     assert (201, [(b"X", b"1")], b"late") == (response.status, list(response.headers), response.read())
     assert b"written, returned" == ask(writing).read()
@@ -235,6 +243,12 @@ def test_a_status_that_is_none_is_refused(status: str) -> None:
     with pytest.raises(ProtocolError, match="status"):
         ask(app_returning(result, status))
     assert 1 == result.closed
+
+
+@pytest.mark.parametrize("field", [("X", "a\r\nY: b"), ("X Y", "a"), ("X", "\u0142")])
+def test_header_fields_that_are_none_are_refused(field: tuple[str, str]) -> None:
+    with pytest.raises(ProtocolError, match="header fields"):
+        ask(app_returning([b"a"], "200 OK", field))
 
 
 def test_an_application_that_never_starts_or_starts_twice_is_refused() -> None:

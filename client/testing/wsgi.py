@@ -14,7 +14,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from client.exceptions import ProtocolError
+from client.exceptions import InvalidHeader, ProtocolError
+from client.headers import encode_fields
 from client.testing.offline import HEAD_ONLY, OfflineResponse, sent_pieces
 
 if TYPE_CHECKING:
@@ -138,14 +139,24 @@ class _Start:
             raise ProtocolError(
                 f"the application's status is {self._status!r}, expected for instance '200 OK'"
             )
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers]
+        try:
+            fields = encode_fields(self._headers)
+        except InvalidHeader as error:
+            raise ProtocolError(f"the application's header fields: {error}") from error
         return int(status), reason.encode("latin-1"), fields
 
     def body(self, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield what was written, then what was returned."""
-        yield from self._written
+        """Yield what was written and what was returned, in the order in which they were made."""
+        yield from self._take_written()
         yield first
-        yield from rest
+        for piece in rest:
+            yield from self._take_written()
+            yield piece
+        yield from self._take_written()
+
+    def _take_written(self) -> list[bytes]:
+        written, self._written[:] = self._written[:], []
+        return written
 
 
 class _BodyInput(io.RawIOBase):
