@@ -239,5 +239,7 @@ def _user(text: str) -> tuple[str, str]:
 
 def _complain(problem: object, code: int) -> int:
     line = " ".join(str(problem).split())
-    print(f"threadwire: {line}", file=sys.stderr)
+    # A server's words may be in it, and must not move the cursor.
+    shown = "".join(character if character.isprintable() else "?" for character in line)
+    print(f"threadwire: {shown}", file=sys.stderr)
     return code

@@ -232,6 +232,16 @@ def test_a_broken_answer_has_its_own_exit_status(
     assert (status, True) == (done.status, one_line(done.errors)), done.errors
 
 
+def test_a_servers_words_do_not_reach_the_terminal_as_commands(
+    run: Callable[..., Run], scripted_server: ScriptedServer
+) -> None:
+    """U+009B begins a control sequence as ESC [ does, and a reason phrase may hold it (RFC 9112 section 4)."""
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 404 No\x9b2Jt\r\nContent-Length: 0\r\n\r\n"), Close())
+    done = run("get", scripted_server.url)
+
+    assert "404 Client Error: No?2Jt" in done.errors
+
+
 def test_a_certificate_that_nobody_trusts_is_60_and_cacert_trusts_it(
     run: Callable[..., Run], tls_authority: TLSAuthority
 ) -> None:
