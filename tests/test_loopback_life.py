@@ -8,6 +8,8 @@ import random
 import resource
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -246,3 +248,43 @@ def test_no_target_breaks_the_server(server: LoopbackServer, method: str, target
 
     assert reply.startswith(b"HTTP/1.1 ")
     assert not reply.startswith(b"HTTP/1.1 5") or method == "CONNECT"
+
+
+SERVER_THAT_TELLS_ITS_MEMORY = """
+import resource, sys
+from client.testing import LoopbackServer
+with LoopbackServer() as server:
+    print(server.port, flush=True)
+    sys.stdin.readline()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss differs elsewhere")
+def test_memory_does_not_grow_with_the_body() -> None:
+    """Half a gibibyte passes in chunks through a process that needs less than 64 MiB for all it does."""
+    count, block = 256, b"100000\r\n" + b"x" * MEBIBYTE + b"\r\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER_THAT_TELLS_ITS_MEMORY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with socket.create_connection(("127.0.0.1", int(process.stdout.readline())), timeout=30) as sock:
+            sock.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(count):
+                sock.sendall(block)
+            sock.sendall(b"0\r\n\r\n")
+            assert f'"length": {count * MEBIBYTE}'.encode() in sock.recv(65536)
+            sock.sendall(b"GET /chunked/%d HTTP/1.0\r\n\r\n" % (count * MEBIBYTE))
+            received = 0
+            while data := sock.recv(MEBIBYTE):
+                received += len(data)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        kibibytes = int(process.stdout.readline())
+
+    assert received > count * MEBIBYTE
+    assert kibibytes < 64 * 1024
