@@ -358,15 +358,12 @@ def _remaining(file: Any, position: int | None, argument: str) -> tuple[int | No
     except (AttributeError, OSError, ValueError, EOFError):
         return _declared_length(file, position), False
     try:
-        length: int | None = max(0, file.tell() - position)
+        end = file.tell()
         file.seek(position)
     except (OSError, ValueError, OverflowError) as cause:
         # A GzipFile that reads from a pipe; to go on would send an empty body.
         raise InvalidBody(f"{argument}= is a file that went to its end and cannot be put back") from cause
-    if length == 0 and file.read(1):  # files of /proc have no size and yet something in them
-        length = None
-        file.seek(position)
-    return length, True
+    return max(0, end - position), True
 
 
 def _declared_length(file: Any, position: int) -> int | None:

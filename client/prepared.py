@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from client.body import CallableBody, FileBody, IterableBody, encode_body, used_up, wire_body
-from client.exceptions import InvalidHeader, InvalidMethod, InvalidRequest
+from client.exceptions import InvalidHeader, InvalidMethod, InvalidRequest, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict, check_host_field, encode_field, encode_fields, encode_trailers
 from client.url import URL, parse_url
 
@@ -347,7 +347,7 @@ class PreparedRequest(Hooked):
         return self.copy()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle all but a stream, which says so if it is to be sent, and an auth object's state of its dialogue.
+        """Pickle all but streams and callables, which say so if they are to be sent, and an auth's dialogue.
 
         An error carries its request, and must reach another process in any case.
         """
@@ -357,7 +357,7 @@ class PreparedRequest(Hooked):
             state["body"] = gone = used_up()
             state["_wire"] = (gone, gone)
         if callable(self.trailers):
-            state["trailers"] = None
+            state["trailers"] = _trailers_are_gone
         return state
 
     def __repr__(self) -> str:
@@ -482,3 +482,8 @@ class PreparedRequest(Hooked):
             self._headers[name.decode()] = value.decode("latin-1")
         else:
             self._fields = [*(self._fields or ()), (name, value)]
+
+
+def _trailers_are_gone() -> NoReturn:
+    """Stand for a callable that could not go along to another process."""
+    raise UnrewindableBodyError("trailers= was a callable, and was lost when the request was pickled")

@@ -214,6 +214,23 @@ def test_a_callable_is_called_once_for_each_time() -> None:
     assert [1, 1] == calls
 
 
+def test_a_callable_of_announced_length_is_not_called_before_it_is_sent() -> None:
+    calls: list[int] = []
+
+    def factory() -> Iterator[bytes]:
+        calls.append(1)
+        return iter([b"abc"])
+
+    body = CallableBody(factory)
+    body.length = 3
+
+    assert [] == calls
+    assert (3, b"abc") == (body.length, b"".join(body.chunks()))
+    body.length = 4
+    with pytest.raises(InvalidBody, match="short"):
+        list(body.chunks())
+
+
 def test_a_callable_that_returns_the_same_stream_again_cannot_be_replayed() -> None:
     """It is used up, and would be sent as an empty body."""
     stream = iter([b"abc"])

@@ -116,6 +116,7 @@ def test_a_file_at_its_end_is_empty(path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
 def test_a_file_without_a_size_is_chunked() -> None:
+    """The files of /proc are made as they are read."""
     with Path("/proc/self/stat").open("rb") as file:
         assert streamed(file).length is None
         assert sent(file)
@@ -180,6 +181,15 @@ def test_a_file_in_text_mode_is_sent_as_on_disk(tmp_path: Path) -> None:
 
         assert len("ü\r\n".encode()) == body.length
         assert "ü\r\n".encode() == b"".join(body.chunks()) == b"".join(body.chunks())
+
+
+def test_a_pipe_in_text_mode_is_sent_as_it_comes() -> None:
+    """Such as `sys.stdin`."""
+    read, write = os.pipe()
+    os.write(write, "é\r\n".encode())
+    os.close(write)
+    with os.fdopen(read, encoding="latin-1") as file, pytest.warns(FileModeWarning):
+        assert "é\r\n".encode() == sent(file)
 
 
 def test_a_text_file_in_the_middle_of_its_decoders_state_is_refused(tmp_path: Path) -> None:

@@ -263,6 +263,12 @@ def test_no_error_shows_a_value(value: str | bytes) -> None:
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("items", ["X: y", [("X",)], [("X", "y", "z")], 5, [5]])
+def test_fields_of_another_shape_are_refused(items: Any) -> None:
+    with pytest.raises(InvalidHeader, match="pairs"):
+        encode_fields(items)
+
+
 class LyingStr(str):
     """Says something harmless, contains something else; or the other way round."""
 
@@ -297,7 +303,7 @@ def test_what_is_checked_is_what_is_sent(kind: Any) -> None:
 
     assert (bytes, bytes) == (type(name), type(value))
     assert (b"N", b"v") == (name, value)
-    for bad in ("v\r\nX: y", "v\x00"):
+    for bad in ("v\r\nX: y", "v\x00", "v "):
         with pytest.raises(InvalidHeader):
             encode_fields([("N", kind(bad))])
     with pytest.raises(InvalidHeader):
@@ -315,6 +321,11 @@ def test_what_passes_is_accepted_by_the_engine(items: list[tuple[str, str | byte
         assert b"\r\n%b: %b\r\n" % (name, value) in protocol.Connection(our_role=protocol.CLIENT).send(
             request
         )
+
+
+def test_a_str_subclass_is_latin_1_too() -> None:
+    with pytest.raises(InvalidHeader, match="Latin-1"):
+        encode_fields({"N": LyingStr("\u20ac")})
 
 
 def test_names_that_are_remembered_are_bounded() -> None:

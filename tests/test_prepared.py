@@ -195,6 +195,15 @@ def test_what_is_edited_is_checked_again(name: Any, value: Any, error: type[Exce
         prepared.wire_fields()
 
 
+def test_prepare_content_length_takes_the_body_as_it_is_now() -> None:
+    """Signing recipes for requests call it."""
+    prepared = prepare("POST", data=b"abc")
+
+    prepared.prepare_content_length(b"abcdef")
+
+    assert ("6", b"abcdef") == (prepared.headers["Content-Length"], prepared.wire_body())
+
+
 def test_a_body_that_is_edited_is_checked_again() -> None:
     prepared = prepare("POST")
     prepared.body = 5
@@ -243,6 +252,21 @@ def test_headers_of_a_quick_request_can_be_edited() -> None:
     assert 2 == len(DEFAULTS)
 
 
+def test_quick_requests_take_auth_and_cookies() -> None:
+    quick = PreparedRequest.quick("GET", parse_url("http://h.test/p"), DEFAULTS)
+
+    def untouched(request: PreparedRequest) -> PreparedRequest:
+        return request
+
+    quick.prepare_auth(untouched)
+    quick.prepare_cookies({"a": "b"})
+    twin = quick.copy()
+    quick.prepare_auth(("u", "p"))
+
+    assert [(b"Host", b"h.test"), *DEFAULTS, (b"Cookie", b"a=b")] == twin.wire_fields()
+    assert (b"Authorization", b"Basic dTpw") == quick.wire_fields()[-1]
+
+
 # -- copies ---------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +285,15 @@ def test_a_copy_is_independent_but_for_the_body(make: Any) -> None:
     assert b"abc" == on_the_wire(prepared)[1]
     with pytest.raises(UnrewindableBodyError):
         on_the_wire(twin)
+
+
+def test_late_trailers_do_not_travel() -> None:
+    twin = pickle.loads(pickle.dumps(prepare("POST", data=b"abc", trailers=lambda: {"A": "b"})))
+
+    trailers = twin.wire_trailers()
+    assert trailers is not None
+    with pytest.raises(UnrewindableBodyError, match="trailers="):
+        trailers()
 
 
 def test_requests_travel() -> None:

@@ -42,6 +42,8 @@ MIB = 2**20
         "http://a\uff1a80/",
         "http://xn--example-.test/",
         "http://xn--.test/",
+        "http://xn--99999999999.test/",
+        "http://xn--_-.test/",
         "http://xn--a.xn--\u00fc.test/",
         "http://a%2fb/",
         "http://127%2e0.0.1/",
