@@ -175,7 +175,8 @@ def test_shutting_down_wakes_a_blocked_reader(tunnel: Tunnel) -> None:
 
 def test_nothing_goes_round_the_inner_layer(tunnel: Tunnel) -> None:
     """What a plain socket would do here, it would do in the clear in the middle of the proxy's records."""
-    with tunnel.open(ExpectClosed()) as sock:
+    with tunnel.open(Send(b"hello"), ExpectClosed()) as sock:
+        assert b"hello" == sock.recv(5)
         with pytest.raises(NotImplementedError):
             sock.sendmsg([b"secret"])
         with pytest.raises(NotImplementedError):
@@ -185,7 +186,8 @@ def test_nothing_goes_round_the_inner_layer(tunnel: Tunnel) -> None:
 
 
 def test_closing_twice_is_closing_once(tunnel: Tunnel) -> None:
-    with tunnel.open(ExpectClosed()) as sock:
+    with tunnel.open(Send(b"hello"), ExpectClosed()) as sock:
+        assert b"hello" == sock.recv(5)
         sock.close()
         sock.close()
 

@@ -178,6 +178,23 @@ def test_what_is_no_answer_is_an_error(
     assert f"http://127.0.0.1:{scripted_server.port}" in str(caught.value)
 
 
+def test_bytes_before_the_origins_handshake_are_never_an_answer(
+    scripted_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    """Whenever they come: what arrives with the proxy's answer is refused, what comes later is no TLS."""
+    scripted_server.script(
+        Expect(),
+        Send(GO_AHEAD),
+        Pause(0.05),
+        Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        ExpectClosed(silently=False),
+    )
+
+    with pytest.raises(SSLError, match="does not seem to speak TLS"):
+        with dialed(Route("https", "localhost", 443, local_proxy(scripted_server.port), trusting)):
+            pass
+
+
 @pytest.mark.timing
 @pytest.mark.parametrize(
     "steps",
