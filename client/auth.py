@@ -20,15 +20,12 @@ from client.exceptions import InvalidHeader
 from client.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from client.request import PreparedRequest
     from client.response import Response
 
     Flow: TypeAlias = Generator[PreparedRequest, Response, None]
-    AuthTypes: TypeAlias = (
-        "tuple[str | bytes, str | bytes] | Callable[[PreparedRequest], PreparedRequest] | AuthBase"
-    )
 
 __all__ = [
     "AuthBase",
@@ -162,8 +159,7 @@ class HTTPBearerAuth(AuthBase):
         return hash(self.token)
 
 
-# -- what needs a challenge
-# -----------------------------------------------------------------------------------
+# -- what needs a challenge ---------------------------------------------------------------------------------
 
 
 class _Known:
@@ -173,8 +169,7 @@ class _Known:
 
     def __init__(self, challenge: Challenge) -> None:
         self.challenge = challenge
-        # One for the life of the nonce: a "-sess" key is made of both, and RFC 7616 section 3.4.2 computes it
-        # once.
+        # One for the life of the nonce: a "-sess" key is made of both, and computed once (RFC 7616 section 3.4.2).
         self.cnonce = os.urandom(16).hex()
         self.count = 0
 

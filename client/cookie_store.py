@@ -4,8 +4,7 @@
 get the time as an argument; nothing here looks at a clock.  What one cookie is and may do is in
 `client.set_cookie`, the dict-like face of a jar in `client.cookies`.
 
-Threads may share a store.  Readers take no lock: a domain's cookies are a dict that is replaced, never
-changed.
+Threads may share a store.  Readers take no lock: a domain's cookies are a dict that is replaced, never changed.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ __all__ = ["CookieStore"]
 MAX_PER_DOMAIN: Final = 50
 MAX_TOTAL: Final = 3000
 
-#: Bytes of the Cookie field that stored cookies may fill. A server that sets more would make every later
-#: request fail with 400 or 431, for its sibling hosts too (CVE-2022-32205); nginx and Apache take 8 KiB a
-#: line.
+#: Bytes of the Cookie field that stored cookies may fill. A server that sets more would make every later request
+#: fail with 400 or 431, for its sibling hosts too (CVE-2022-32205); nginx and Apache take 8 KiB a line.
 MAX_HEADER: Final = 8190
 
 _Key: TypeAlias = "tuple[str, str, bool]"  # name, path, host-only
@@ -117,11 +115,9 @@ class CookieStore:
             if cookie.name in named:
                 continue
             pair = _pair(cookie)
-            size += len(pair) + 2
-            if size > MAX_HEADER + 2:
-                size -= len(pair) + 2
-                continue
-            pairs.append(pair)
+            if size + len(pair) <= MAX_HEADER:
+                pairs.append(pair)
+                size += len(pair) + 2
         return "; ".join(pairs).encode("latin-1") if pairs else None
 
     def matching(self, url: URL, now: float, *, unbound: bool = True) -> list[Cookie]:

@@ -248,8 +248,7 @@ class RequestsCookieJar(CookieStore):
 MutableMapping.register(RequestsCookieJar)
 
 
-# -- requests' functions
-# --------------------------------------------------------------------------------------
+# -- requests' functions ------------------------------------------------------------------------------------
 
 
 def create_cookie(name: str, value: str, **attributes: Any) -> Cookie:
@@ -341,8 +340,7 @@ def add_dict_to_cookiejar(cj: Any, cookie_dict: Mapping[str, str]) -> Any:
     return cookiejar_from_dict(cookie_dict, cj)
 
 
-# -- small questions
-# ------------------------------------------------------------------------------------------
+# -- small questions ----------------------------------------------------------------------------------------
 
 
 def _cookies_of(source: CookieTypes | None) -> Iterator[Cookie]:

@@ -46,10 +46,13 @@ __all__ = [
 #: Methods that may be repeated without changing what they did, RFC 9110 section 9.2.2.
 IDEMPOTENT_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 
-#: Statuses that say "not now".
+#: Statuses of trouble that may pass.
 RETRY_STATUSES: Final = frozenset({429, 502, 503, 504})
 
 Kind: TypeAlias = Literal["connect", "read", "status"]
+
+# Trying again gives the same answer, or must not happen behind the caller's back.
+_FINAL_ERRORS: Final = (AddressNotAllowed, ForkError, ProtocolError, SessionClosed, SSLError)
 
 #: 2 to this power times any sensible backoff is past any maximum; more would overflow a float.
 _MAX_EXPONENT: Final = 60
@@ -136,10 +139,6 @@ def _never_left(error: BaseException) -> bool:
     )
 
 
-# Trying again gives the same answer, or must not happen behind the caller's back.
-_FINAL_ERRORS: Final = (AddressNotAllowed, ForkError, ProtocolError, SessionClosed, SSLError)
-
-
 def _kind_of(error: BaseException) -> Kind | None:
     """Return the counter of `Retry` that *error* is charged to, None if no attempt can mend it."""
     if isinstance(error, _FINAL_ERRORS):
@@ -216,6 +215,7 @@ class Retry:
 
     Raises:
         ValueError: A number is negative or not finite, or *jitter* is another word.
+        TypeError: *allowed_methods* is a single str.
     """
 
     __slots__ = (
@@ -278,14 +278,15 @@ class Retry:
                 raise ValueError(f"Retry {name}={seconds!r}: expected a finite number of seconds, 0 or more")
         if jitter not in {"full", None}:
             raise ValueError(f"Retry jitter={jitter!r}: expected 'full' or None")
+        if isinstance(allowed_methods, str):  # would be a set of its letters
+            raise TypeError(f"Retry allowed_methods={allowed_methods!r}: expected a collection of methods")
+        methods = None if allowed_methods is None else frozenset(map(str.upper, allowed_methods))
         settings = {
             "total": total,
             "connect": connect,
             "read": read,
             "status": status,
-            "allowed_methods": None
-            if allowed_methods is None
-            else frozenset(map(str.upper, allowed_methods)),
+            "allowed_methods": methods,
             "status_forcelist": frozenset(status_forcelist),
             "backoff_factor": backoff_factor,
             "backoff_max": backoff_max,

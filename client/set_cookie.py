@@ -105,9 +105,9 @@ class Cookie:
         for attribute, text in (("name", name), ("value", value), ("domain", domain), ("path", path)):
             put(self, attribute, _checked(attribute, text))
         put(self, "domain", canonical_domain(self.domain))
-        if "=" in name or not (name or value):
+        if "=" in self.name or not (self.name or self.value):
             raise InvalidHeader("cookie name holds '=', or name and value are both empty")
-        if not path.startswith("/"):
+        if not self.path.startswith("/"):
             raise InvalidHeader("cookie path does not begin with '/', so no request would match it")
         put(self, "secure", bool(secure))
         put(self, "expires", None if expires is None else int(expires))
@@ -205,8 +205,7 @@ def canonical_domain(text: str) -> str:
 def has_subdomains(host: str) -> bool:
     """Tell whether *host* is a name of the DNS; an address or a socket's path has no part that owns it.
 
-    A name whose last label begins with a digit counts as an address, as in the URL standard: no such
-        top-level
+    A name whose last label begins with a digit counts as an address, as in the URL standard: no such top-level
     domain exists, and resolvers read ``127.1`` and ``0x7f.1`` as addresses.
     """
     return not (":" in host or "%" in host or host.rpartition(".")[2][:1].isdigit())
@@ -280,8 +279,7 @@ def parse_set_cookie(value: bytes, url: URL, now: float) -> Cookie | None:
     host_only = not domain
     if secure and url.scheme != "https":
         return None
-    # A cookie without a name is sent as its value alone, where the server cannot tell it from a prefixed
-    # name.
+    # A cookie without a name is sent as its value alone, where the server cannot tell it from a prefixed name.
     promise = (name or content).lower()
     if promise.startswith("__secure-") and not secure:
         return None

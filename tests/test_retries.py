@@ -450,6 +450,11 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
         Retry(**settings)
 
 
+def test_one_method_is_not_taken_for_a_collection_of_letters() -> None:
+    with pytest.raises(TypeError, match="allowed_methods='POST': expected a collection"):
+        Retry(allowed_methods="POST")
+
+
 def test_a_retry_never_changes() -> None:
     """One object serves all threads of a session."""
     retry = Retry(3)
