@@ -24,6 +24,7 @@ from client.exceptions import ContentDecodingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from importlib.machinery import ModuleSpec
 
 __all__ = ["ACCEPT_ENCODING", "MAX_CODINGS", "STEP", "Decoder", "decoder_for"]
 
@@ -329,32 +330,32 @@ CODINGS: Final[dict[str, type[_Coding]]] = {
 def _installed() -> str:
     """Say what can be decoded without importing it: the value of Accept-Encoding."""
     names = ["gzip", "deflate"]
-    brotli = _origin("brotli")
-    if brotli and _distribution_version(os.path.dirname(brotli), "brotli") >= (1, 2):  # noqa: PTH120  # pathlib is slow to import
+    brotli = _find("brotli")
+    if brotli and brotli.origin and _distribution_version(brotli.origin, "brotli") >= (1, 2):
         names.append("br")
-    if _origin("_zstd") if sys.version_info >= (3, 14) else _origin("backports.zstd"):
+    if _find("_zstd" if sys.version_info >= (3, 14) else "backports.zstd"):
         names.append("zstd")
     return ", ".join(names)
 
 
-def _origin(name: str) -> str | None:
-    """Return the file of module *name*, or None; asks the import system's finders, which know it already."""
-    path = None
-    spec = None
-    for part in range(name.count(".") + 1):
-        module = ".".join(name.split(".")[: part + 1])
-        found = (finder.find_spec(module, path) for finder in sys.meta_path)
-        spec = next((each for each in found if each is not None), None)
-        if spec is None:
+def _find(name: str) -> ModuleSpec | None:
+    """Find a module without importing it; importlib.util would cost more than the search."""
+    path: Sequence[str] | None = None
+    if "." in name:
+        package = _find(name.rpartition(".")[0])
+        if package is None:
             return None
-        path = spec.submodule_search_locations
-    return spec.origin if spec else None
+        path = package.submodule_search_locations
+    for finder in sys.meta_path:
+        if hasattr(finder, "find_spec") and (spec := finder.find_spec(name, path)):
+            return spec
+    return None
 
 
-def _distribution_version(folder: str, name: str) -> tuple[int, ...]:
-    """Read the version from the name of the metadata directory; importlib.metadata would import email."""
+def _distribution_version(file: str, name: str) -> tuple[int, ...]:
+    """Read the version of *name* from its metadata directory beside *file*; importlib.metadata imports email."""
     try:
-        entries = os.listdir(folder)  # noqa: PTH208  # as above
+        entries = os.listdir(os.path.dirname(file))  # noqa: PTH120, PTH208  # pathlib is slow to import
     except OSError:
         return ()
     for entry in entries:
