@@ -45,8 +45,7 @@ def save(path: str | PathLike[str], cookies: Iterable[Cookie]) -> None:
     now = time()
     text = _HEADER + "".join(_line(cookie) for cookie in cookies if not cookie.is_expired(now))
     target = Path(path)
-    # A name that nobody can have made before us, mode 0600, and in the folder, since a rename is atomic only
-    # there.
+    # A name that nobody can have made before us, mode 0600, and in the folder: a rename is atomic only there.
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
         temporary = Path(file.name)
         try:

@@ -7,24 +7,24 @@ section 11 (challenges), RFC 8187 (``username*``).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from client.percent import quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Hash = Callable[[bytes], str]
+    Hash: TypeAlias = Callable[[bytes], str]
 
 __all__ = ["Challenge", "choose_challenge", "digest_authorization", "parse_challenges"]
 
 # RFC 9110 section 11.3, in the lists of section 5.6.1:
 #   challenge  = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
 #   auth-param = token BWS "=" BWS ( token / quoted-string )
-# Challenges share one comma-separated list with their parameters: a word that no "=" follows begins the next
-# one. Wider: an unquoted value may hold any octet but blank, comma and quote; some servers don't quote a
-# nonce. Possessive throughout, so a failed match costs one pass; the same job by backtracking was quadratic
-# over commas (CVE-2020-8492).
+# Challenges share one comma-separated list with their parameters: a word that no "=" follows begins the next one.
+# Wider: an unquoted value may hold any octet but blank, comma and quote; some servers don't quote a nonce.
+# Possessive throughout, so a failed match costs one pass; backtracking made the standard library's expression
+# quadratic over commas (CVE-2020-8492).
 _GAP: Final = re.compile(r"[ \t,]*+")
 _PARAMETER: Final = re.compile(
     r"([^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?={}]++)[ \t]*+=[ \t]*+"
