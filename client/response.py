@@ -240,9 +240,8 @@ class Response(ResponseHead):
             JSONDecodeError: A line is no JSON; the message names status, URL and the start of the line.
             StreamConsumedError, RequestException: As `iter_content`.
         """
-        for line in self.iter_lines(decode_unicode=True):
-            if line.strip():
-                yield self._parse_json(line, kwargs)
+        lines = self.iter_lines(decode_unicode=True)
+        return (self._parse_json(line, kwargs) for line in lines if line.strip())
 
     @property
     def raw(self) -> Any:

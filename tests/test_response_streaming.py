@@ -135,6 +135,8 @@ def test_a_streamed_body_is_gone() -> None:
     attempts: list[Callable[[], object]] = [
         response.iter_content,
         response.iter_lines,
+        response.iter_sse,
+        response.iter_json_lines,
         response.open,
         response.json,
         lambda: response.content,
