@@ -102,6 +102,8 @@ def sent_nothing_more(connection: protocol.Connection) -> bool:
     """Finish our side of the exchange, then say whether the connection takes another."""
     if connection.our_state is protocol.SEND_RESPONSE:
         connection.send(EMPTY_RESPONSE)
+        if connection.our_state is protocol.SWITCHED_PROTOCOL:
+            return False  # we have just granted a CONNECT
         connection.send(END)
     try:
         connection.start_next_cycle()

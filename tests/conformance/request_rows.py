@@ -44,6 +44,7 @@ REQUEST_LINE_ROWS = (
     row("Q03c", b"\n" + GET + b"\r\n", REJ, "9112 2.2", "a CRLF, not a bare LF"),
     row("Q03d", b"\r\nPOST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n\n\n", ACC, "9112 2.2", "the rules of a head end with the head", body=b"\n\n"),
     row("Q04", b"GET /\r\n\r\n", REJ, "9112 3", "HTTP/0.9 is not spoken"),
+    row("Q04b", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", REJ, "9112 3", "TLS where there is none")._replace(by=1),
     row("Q05", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", REJ, "9112 2.3", "the HTTP/2 preface is no request", hints=(505,)),
     row("Q05b", b"GET / HTTP/2.0\r\nHost: h\r\n\r\n", REJ, "9112 2.3", "nor any other major version", hints=(505,)),
     row("Q05c", b"GET / HTTP/1.2\r\nHost: h\r\n\r\n", ACC, "9112 2.3", "a higher minor means 1.1 for us", body=b""),

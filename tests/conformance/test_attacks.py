@@ -13,11 +13,21 @@ import pytest
 from client import protocol
 from client.protocol import ConnectionClosed, Data, EndOfMessage, Request, Response
 from tests.conformance.feeding import drain, open_connection
-from tests.conformance.rows import Context
+from tests.conformance.rows import Context, Row, Verdict
+from tests.conformance.test_verdicts import ROWS
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 GET = Request(method="GET", target="/", headers=[("Host", "h")])
+
+#: What a client in each of these contexts has sent last; a server was sent nothing.
+REQUESTS = {
+    Context.GET: b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    Context.SECOND_GET: b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    Context.HEAD: b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
+    Context.CONNECT: b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n",
+    Context.SERVER: b"",
+}
 
 
 def receive(connection: protocol.Connection, data: bytes) -> list[protocol.Event]:
@@ -399,3 +409,65 @@ def test_a_client_that_closed_its_half_still_gets_what_it_pipelined() -> None:
     assert connection.their_state is protocol.CLOSED
     with pytest.raises(protocol.LocalProtocolError):
         connection.start_next_cycle()
+
+
+# ---- a proxy on top
+
+
+FORWARDED = [
+    pytest.param(row, id=row.id)
+    for row in ROWS
+    if row.verdict in (Verdict.ACCEPT, Verdict.ACCEPT_CLOSE) and row.context in REQUESTS
+]
+
+
+@pytest.mark.parametrize("row", FORWARDED)
+def test_what_was_received_can_be_passed_on(row: Row) -> None:
+    """Events go from one connection to the next as they are: nothing that we tolerate may leave us as it came."""
+    events: list[protocol.Event] = []
+    received = open_connection(row.context)
+    received.receive_data(row.stimulus)
+    assert drain(received, events) is None
+    received.receive_data(b"")
+    drain(received, events)
+    request = row.context is Context.SERVER
+    sender = protocol.Connection(protocol.CLIENT) if request else server_that_read(REQUESTS[row.context])
+    receiver = protocol.Connection(protocol.SERVER) if request else open_connection(row.context)
+    heads = [event for event in events if isinstance(event, Request | Response)]
+    if heads[0].http_version != b"1.1":
+        with pytest.raises(protocol.LocalProtocolError):
+            sender.send(heads[0])
+        return
+
+    passed_on: list[protocol.Event] = []
+    message = events[: 1 + next(at for at, event in enumerate(events) if isinstance(event, EndOfMessage))]
+    for event in message:
+        passed_on += receive(receiver, sender.send(event) or b"")
+
+    assert without_framing(message) == without_framing(passed_on)
+
+
+def without_framing(events: list[protocol.Event]) -> list[object]:
+    """What must come through unchanged: the fields that a server rewrites for its own client are left out."""
+    rewritten = (b"content-length", b"transfer-encoding", b"connection", b"host")
+    seen: list[object] = [b"".join(event.data for event in events if isinstance(event, Data))]
+    for event in events:
+        if not isinstance(event, Data | ConnectionClosed):
+            assert isinstance(event, Request | Response | protocol.InformationalResponse | EndOfMessage)
+            seen.append([field for field in event.headers if field[0] not in rewritten])
+    return seen
+
+
+# ---- two ways to take events
+
+
+def test_events_not_taken_from_the_iterator_stay() -> None:
+    connection = open_connection(Context.GET)
+    first = connection.receive_data(OK + b"Content-Length: 5\r\n\r\nhe")
+    head = next(first)
+    second = connection.receive_data(b"llo")
+
+    assert isinstance(head, Response)
+    assert Data(data=b"hello") == connection.next_event()
+    assert [EndOfMessage()] == list(second)
+    assert [] == list(first)
