@@ -20,7 +20,6 @@ from client.protocol import (
     NEED_DATA,
     Connection,
     EndOfMessage,
-    InformationalResponse,
     ProtocolError,
     Request,
     Response,
@@ -66,13 +65,11 @@ def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter:
         _send(sock, head, waiter)
         response = _final_response(connection, sock, waiter)
     except ProtocolError as error:
-        raise ProxyError(f"{proxy!r} does not speak HTTP/1.1: {error}") from error
+        raise ProxyError(f"{proxy!r} gave no answer to CONNECT {where.decode()}: {error}") from error
     except RequestException:
         raise
     except OSError as error:
         raise _broken(error, proxy) from error
-    if response is None:
-        raise ProxyError(f"{proxy!r} closed the connection without an answer to CONNECT {where.decode()}")
     if not 200 <= response.status_code < 300:
         hint = " (it wants other credentials than its URL has)" if response.status_code == 407 else ""
         raise ProxyError(
@@ -91,16 +88,12 @@ def _authority(host: str, port: int) -> bytes:
     return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode("ascii")
 
 
-def _final_response(connection: Connection, sock: socket.socket, waiter: Waiter) -> Response | None:
-    """Return the proxy's answer, None if it closed without one."""
-    while True:
-        event = connection.next_event()
+def _final_response(connection: Connection, sock: socket.socket, waiter: Waiter) -> Response:
+    """Return the proxy's answer; 1xx are passed over, and whatever else comes is an error of the engine."""
+    while not isinstance(event := connection.next_event(), Response):
         if event is NEED_DATA:
             connection.receive_data(_receive(sock, _READ_SIZE, waiter))
-        elif isinstance(event, Response):
-            return event
-        elif not isinstance(event, InformationalResponse) or event.status_code == 101:
-            return None
+    return event
 
 
 # -- SOCKS5 -----------------------------------------------------------------------------------------------
@@ -185,10 +178,7 @@ def _socks_address(host: str) -> bytes:
             return bytes([kind]) + socket.inet_pton(family, host.partition("%")[0])
         except OSError:
             continue
-    name = host.encode("ascii")
-    if len(name) > 255:
-        raise ProxyError(f"a host name of {len(name)} bytes does not fit into SOCKS5")
-    return bytes([_NAME]) + _counted(name)
+    return bytes([_NAME]) + _counted(host.encode("ascii"))  # 253 bytes at most, as in the DNS
 
 
 def _counted(data: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from client.timeouts import Budget, Deadline, Timeouts
 from client.transport.cancel import CancelToken
 from client.transport.dialer import Dialed, NetworkOptions, Route, Trace, dial
+from tests.scripted_server import Conversation
 
-__all__ = ["black_hole", "budget_of", "cancel_when", "dialed"]
+__all__ = ["CloseNotify", "black_hole", "budget_of", "cancel_when", "dialed"]
 
 PATIENCE = 10.0
 
@@ -68,3 +70,12 @@ def cancel_when(event: threading.Event, token: CancelToken, error: BaseException
     finally:
         event.set()
         thread.join()
+
+
+class CloseNotify:
+    """A step of a script: send a close_notify and don't wait for the client's own."""
+
+    def play(self, conversation: Conversation) -> None:
+        conversation.socket.settimeout(0.01)
+        with contextlib.suppress(TimeoutError, ssl.SSLError):
+            conversation.socket.unwrap()  # type: ignore[attr-defined]  # it is TLS

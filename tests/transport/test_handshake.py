@@ -26,7 +26,7 @@ from tests.scripted_server import (
     Signal,
 )
 from tests.tls_authority import TLSAuthority
-from tests.transport.dialing import cancel_when, dialed
+from tests.transport.dialing import CloseNotify, cancel_when, dialed
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -138,19 +138,10 @@ def test_a_close_without_close_notify_is_an_error(
             connection.sock.recv(5)
 
 
-class _CloseNotify:
-    """Send a close_notify and wait for the client's close."""
-
-    def play(self, conversation: Any) -> None:
-        conversation.socket.settimeout(0.01)
-        with pytest.raises((TimeoutError, ssl.SSLError)):
-            conversation.socket.unwrap()  # waits for the client's own, which does not come
-
-
 def test_a_close_with_close_notify_is_an_end(
     scripted_tls_server: ScriptedServer, trusting: TLSSettings
 ) -> None:
-    scripted_tls_server.script(Send(b"hello"), _CloseNotify(), Close())
+    scripted_tls_server.script(Send(b"hello"), CloseNotify(), Close())
 
     with dialed(route_to(scripted_tls_server, trusting)) as connection:
         assert b"hello" == connection.sock.recv(5)

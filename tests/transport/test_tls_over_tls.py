@@ -17,6 +17,7 @@ from client.transport.handshake import TLSOverTLS
 from client.transport.tls import TLSSettings
 from client.transport.wire import Proxy
 from tests.scripted_server import (
+    Close,
     Expect,
     ExpectClosed,
     HalfClose,
@@ -28,7 +29,7 @@ from tests.scripted_server import (
     Wait,
 )
 from tests.tls_authority import TLSAuthority
-from tests.transport.dialing import dialed
+from tests.transport.dialing import CloseNotify, dialed
 from tests.transport.relaying_proxy import ConnectProxy
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -149,6 +150,13 @@ def test_a_close_without_close_notify_is_an_error(tunnel: Tunnel) -> None:
         assert b"hello" == sock.recv(5)
         with pytest.raises(ssl.SSLEOFError):
             sock.recv(5)
+
+
+def test_a_close_with_close_notify_is_an_end(tunnel: Tunnel) -> None:
+    with tunnel.open(Send(b"hello"), CloseNotify(), Close()) as sock:
+        assert b"hello" == sock.recv(5)
+        assert b"" == sock.recv(5)
+        assert 0 == sock.recv_into(bytearray(5))
 
 
 def test_shutting_down_wakes_a_blocked_reader(tunnel: Tunnel) -> None:

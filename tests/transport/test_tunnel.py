@@ -148,18 +148,18 @@ def test_any_other_status_is_the_proxys_refusal(scripted_server: ScriptedServer,
     [
         (
             (Send(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),),
-            "HTTP/1.1|without an answer",
+            "gave no answer",
         ),
         ((Send(GO_AHEAD + b"HTTP/1.1 200 OK\r\n\r\n"),), "bytes of its own"),
         ((Send(GO_AHEAD + b"\x16\x03\x03"),), "bytes of its own"),
         ((Send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),), "bytes of its own"),
-        ((Send(b"SSH-2.0-OpenSSH\r\n"),), "does not speak HTTP"),
-        ((Send(b"HTTP/1.1 200 OK\r\nA: b\x00c\r\n\r\n"),), "does not speak HTTP"),
-        ((Send(b"HTTP/1.1 200 O"), Close()), "HTTP|without an answer"),
-        ((Close(),), "HTTP|without an answer"),
+        ((Send(b"SSH-2.0-OpenSSH\r\n"),), "gave no answer"),
+        ((Send(b"HTTP/1.1 200 OK\r\nA: b\x00c\r\n\r\n"),), "gave no answer"),
+        ((Send(b"HTTP/1.1 200 O"), Close()), "gave no answer"),
+        ((Close(),), "gave no answer"),
         ((Reset(),), "broke"),
-        ((Flood(b"HTTP/1.1 100 Continue\r\n\r\n", 1 << 22),), "does not speak HTTP"),
-        ((Send(b"HTTP/1.1 200 OK\r\nA: "), Flood(b"a" * 8192, 1 << 22)), "HTTP|without an answer"),
+        ((Flood(b"HTTP/1.1 100 Continue\r\n\r\n", 1 << 22),), "gave no answer"),
+        ((Send(b"HTTP/1.1 200 OK\r\nA: "), Flood(b"a" * 8192, 1 << 22)), "gave no answer"),
     ],
 )
 def test_what_is_no_answer_is_an_error(
@@ -315,6 +315,20 @@ def test_an_untrusted_origin_behind_a_trusted_proxy_is_refused(
         with pytest.raises(SSLError, match=f"localhost:{origin.port} is not accepted"):
             with dialed(Route("https", "localhost", origin.port, way, trusting)):
                 pass
+
+
+@pytest.mark.timing
+def test_a_proxy_that_never_answers_the_handshake_ends_with_the_budget(
+    scripted_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    scripted_server.script(Hold())
+    way = local_proxy(scripted_server.port, "https", tls=trusting)
+
+    with pytest.raises(ConnectTimeout) as caught:
+        with dialed(Route("https", "a.test", 443, way), seconds=0.3):
+            pass
+
+    assert "proxy" == caught.value.phase
 
 
 def test_plain_http_to_a_tls_proxy_is_protected_as_far_as_the_proxy(
