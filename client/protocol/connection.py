@@ -479,19 +479,21 @@ class Connection:
         self._follow_their_state()
 
     def _receive_response(self, response: Response) -> None:
-        control = response.headers.control
-        length = response_body(control, response.status_code, self._request_method)
+        control, status_code = response.headers.control, response.status_code
+        length = response_body(control, status_code, self._request_method)
         self.their_http_version = response.http_version
         if self._process_response(self.their_role, response) is SWITCHED_PROTOCOL:
             self._reader = NOTHING_TO_READ
             return
-        state = self._state
-        if length == UNTIL_CLOSE:
-            state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
-        elif framing_fault(control, response.status_code, response.http_version):
-            state.disable_keep_alive(CloseReason.FRAMING_FAULT)
         if self._head_reader.close_reason is not None:
-            state.disable_keep_alive(self._head_reader.close_reason)
+            self._state.disable_keep_alive(self._head_reader.close_reason)
+        if length > 0 and status_code != 205:
+            self._reader = LengthReader(self._buffer, length)
+            return
+        if length == UNTIL_CLOSE:
+            self._state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
+        elif framing_fault(control, status_code, response.http_version):
+            self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
         self._read_body(length)
 
     def _read_body(self, length: int) -> None:

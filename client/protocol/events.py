@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from .errors import LocalProtocolError, excerpt
-from .framing import FORBIDDEN_TRAILERS, check_chunked, content_length
+from .framing import FORBIDDEN_TRAILERS, check_framing
 from .grammar import (
     HOST,
     REASON,
@@ -29,7 +29,6 @@ from .headers import (
     headers_from_caller,
     illegal_value,
     is_section,
-    lower_coding,
     to_bytes,
     trailers_from_caller,
     without_fields,
@@ -101,13 +100,13 @@ class Request(Event):
         target = target if type(target) is bytes else to_bytes(target)
         headers, count = headers_from_caller(headers)
         control = headers.control
-        if len(control) > 1 or b"host" not in control:
-            headers = _check_framing(headers)
         self.method = method
         self.target = target
         self.headers = headers
         self.http_version = _version(http_version)
         check_host(control, self.http_version)
+        if len(control) > 1 or b"host" not in control:
+            check_framing(control)
         lines = headers.lines if headers.lines.startswith(b"\r\nHost:") else _host_first(headers)
         self._head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, lines)
         if not is_section(self._head, REQUEST_HEAD_TO_SEND, count + 2):
@@ -154,7 +153,8 @@ class _ResponseBase(Event):
         reason = reason if type(reason) is bytes else to_bytes(reason)
         headers, count = headers_from_caller(headers)
         self.status_code = status_code
-        self.headers = _check_framing(headers)
+        self.headers = headers
+        check_framing(headers.control)
         self.reason = reason
         self.http_version = _version(http_version)
         self._head = b"HTTP/1.1 %d %b%b\r\n\r\n" % (status_code, reason, self.headers.lines)
@@ -255,12 +255,16 @@ class EndOfMessage(Event):
 
     def __init__(self, *, headers: HeaderFields | None = None) -> None:
         if headers is None:
-            self.headers = NO_HEADERS
+            _set_trailers(self, NO_HEADERS)
             return
-        self.headers = trailers_from_caller(headers)
-        for name, _ in self.headers:
+        trailers = trailers_from_caller(headers)
+        for name, _ in trailers:
             if name in FORBIDDEN_TRAILERS:
                 raise LocalProtocolError(f"{excerpt(name)} is forbidden in trailers")
+        _set_trailers(self, trailers)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("EndOfMessage is read-only: one object ends all messages without trailers")
 
 
 @final
@@ -271,6 +275,10 @@ class ConnectionClosed(Event):
 
 
 _new: Final = object.__new__
+_set_trailers: Final = EndOfMessage.__dict__["headers"].__set__
+
+#: The end of every received message without trailers.
+PLAIN_END: Final = EndOfMessage()
 
 
 def request_from_wire(method: bytes, target: bytes, headers: Headers, http_version: bytes) -> Request:
@@ -303,8 +311,8 @@ def response_from_wire(
 
 def end_of_message_from_wire(trailers: Headers) -> EndOfMessage:
     """Make an `EndOfMessage` of *trailers* without those that RFC 9110 section 6.5.1 forbids."""
-    event = EndOfMessage()
-    event.headers = without_fields(trailers, FORBIDDEN_TRAILERS)
+    event = _new(EndOfMessage)
+    _set_trailers(event, without_fields(trailers, FORBIDDEN_TRAILERS))
     return event
 
 
@@ -322,16 +330,6 @@ def check_host(control: Mapping[bytes, bytes], http_version: bytes) -> None:
         raise LocalProtocolError(f"illegal Host {excerpt(host)}: expected one host, and its port if any")
 
 
-def _check_framing(headers: Headers) -> Headers:
-    """Check the fields of *headers* that frame a message, each by itself."""
-    if b"content-length" in headers.control:
-        content_length(headers.control)
-    if b"transfer-encoding" in headers.control:
-        check_chunked(headers.control)
-        return lower_coding(headers)
-    return headers
-
-
 def _host_first(headers: Headers) -> bytes:
     """Lay the fields out with Host first, as RFC 9110 section 7.2 wants it."""
     return field_lines(sorted(headers.raw_items(), key=lambda item: item[0].lower() != b"host"))
@@ -342,13 +340,13 @@ def _illegal_request(method: bytes, target: bytes, headers: Headers) -> LocalPro
         return LocalProtocolError(f"illegal method {excerpt(method)}: expected one or more token characters")
     if TARGET.fullmatch(target) is None:
         return LocalProtocolError(f"illegal target {excerpt(target)}: expected visible ASCII, no blanks")
-    return illegal_value(headers.lines)
+    return illegal_value(headers)
 
 
 def _illegal_response(reason: bytes, headers: Headers) -> LocalProtocolError:
     if REASON.fullmatch(reason) is None:
         return LocalProtocolError(f"illegal reason {excerpt(reason)}: no control characters")
-    return illegal_value(headers.lines)
+    return illegal_value(headers)
 
 
 def _version(http_version: Text) -> bytes:

@@ -16,9 +16,8 @@ __all__ = [
     "FORBIDDEN_TRAILERS",
     "MAX_LENGTH",
     "UNTIL_CLOSE",
-    "check_chunked",
+    "check_framing",
     "comma_list",
-    "content_length",
     "framing_fault",
     "request_body",
     "response_body",
@@ -88,6 +87,18 @@ def check_chunked(control: Control) -> None:
         raise LocalProtocolError(
             f"only Transfer-Encoding: chunked is supported, not {excerpt(value)}", error_status_hint=501
         )
+
+
+def check_framing(control: Control) -> None:
+    """Check the fields that frame a message, each by itself.
+
+    Raises:
+        LocalProtocolError: As `content_length` and `check_chunked`.
+    """
+    if b"content-length" in control:
+        content_length(control)
+    if b"transfer-encoding" in control:
+        check_chunked(control)
 
 
 def request_body(control: Control, http_version: bytes) -> int:

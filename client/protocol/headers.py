@@ -155,7 +155,12 @@ def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
             control_name = _learn_name(name)
         if control_name:
             control.append((control_name, value.lower()))
-    return Headers(field_lines(raw), _joined(control)), len(raw)
+    joined = _joined(control)
+    if b"transfer-encoding" in joined:  # codings have no case (RFC 9112 section 7)
+        raw = [
+            (name, value.lower() if name.lower() == b"transfer-encoding" else value) for name, value in raw
+        ]
+    return Headers(field_lines(raw), joined), len(raw)
 
 
 def field_lines(raw: Iterable[tuple[Any, Any]]) -> bytes:
@@ -181,7 +186,7 @@ def trailers_from_caller(fields: HeaderFields) -> Headers:
     """
     trailers, count = headers_from_caller(fields)
     if not is_section(trailers.lines, FIELD_BLOCK_TO_SEND, count):
-        raise illegal_value(trailers.lines)
+        raise illegal_value(trailers)
     return trailers
 
 
@@ -208,7 +213,7 @@ def merge_equal_lengths(headers: Headers) -> Headers:
 
 
 def lower_coding(headers: Headers) -> Headers:
-    """Return *headers* with Transfer-Encoding in lower case: codings have no case (RFC 9112 section 7)."""
+    """Return *headers*, off the wire, with Transfer-Encoding in lower case, as `headers_from_caller` does."""
     coding = headers.control[b"transfer-encoding"]
     if (b"transfer-encoding", coding) in headers:
         return headers
@@ -229,15 +234,19 @@ def _with_one(headers: Headers, name: bytes, value: bytes) -> Headers:
     return headers_from_wire(field_lines([item for index, item in enumerate(raw) if index not in lines[1:]]))
 
 
-def illegal_value(lines: bytes) -> LocalProtocolError:
-    """Say which value in *lines*, laid out with valid names, is illegal."""
+def illegal_value(headers: Headers) -> LocalProtocolError:
+    """Say which value in *headers*, laid out with valid names but illegal, is to blame."""
     start = 0
-    while match := FIELD_TO_SEND.match(lines, start):
+    while match := FIELD_TO_SEND.match(headers.lines, start):
         start = match.end()
-    name, _, value = lines[start + 2 :].partition(b": ")
-    value = value.partition(b"\r\n")[0]
+    line = headers.lines[start + 2 :].partition(b"\r\n")[0]
+    name, _, value = line.partition(b": ")
+    if start == len(headers.lines):
+        return LocalProtocolError("illegal value of a header: it has a line end in it")
     shown = f"<{len(value)} bytes>" if mentions_secret(name) else excerpt(value)
-    return LocalProtocolError(f"illegal value of header {excerpt(name)}: {shown}")
+    return LocalProtocolError(
+        f"illegal value of header {excerpt(name)}: {shown}: no control characters, no blanks at either end"
+    )
 
 
 def _joined(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

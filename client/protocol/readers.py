@@ -13,7 +13,14 @@ import sys
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from .errors import RemoteProtocolError, excerpt
-from .events import Data, EndOfMessage, end_of_message_from_wire, request_from_wire, response_from_wire
+from .events import (
+    PLAIN_END,
+    Data,
+    EndOfMessage,
+    end_of_message_from_wire,
+    request_from_wire,
+    response_from_wire,
+)
 from .framing import MAX_LENGTH
 from .grammar import (
     BARE_LINE_FEED,
@@ -236,7 +243,9 @@ class RequestReader(HeadReader):
         return request_from_wire(method, target, headers, http_version)
 
     def _check_beginning(self, data: bytes | bytearray, start: int, end: int) -> None:
-        if TOKEN.match(data, start) is None or BARE_LINE_FEED.search(data, start + self._searched, end):
+        if TOKEN.match(data, start, start + 1) is None or BARE_LINE_FEED.search(
+            data, start + self._searched, end
+        ):
             raise RemoteProtocolError(f"this is no HTTP request: {first_line(data[start:])}")
 
 
@@ -296,10 +305,11 @@ class LengthReader(NothingToRead):
 
     def read(self) -> Data | EndOfMessage | None:
         if self.left == 0:
-            return EndOfMessage()
-        data = self._buffer.take(self.left)
-        if not data:
+            return PLAIN_END
+        buffer = self._buffer
+        if buffer.start == len(buffer.data):
             return None
+        data = buffer.take(self.left)
         self.left -= len(data)
         return Data(data)
 
@@ -327,7 +337,7 @@ class UntilCloseReader(NothingToRead):
         return Data(data) if data else None
 
     def read_eof(self) -> EndOfMessage:
-        return EndOfMessage()
+        return PLAIN_END
 
     def skip(self, count: int) -> None:
         """Nothing to count down: there is no end but the connection's."""
@@ -444,7 +454,7 @@ class ChunkedReader(NothingToRead):
         data, start = buffer.data, buffer.start
         if data.startswith(b"\r\n", start):
             buffer.start += 2
-            return EndOfMessage()
+            return PLAIN_END
         end = data.find(b"\r\n\r\n", start + self._searched) + 2
         if (end + 2 - start if end > 1 else len(buffer)) > self._limits.trailers:
             raise RemoteProtocolError(
