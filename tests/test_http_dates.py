@@ -23,6 +23,12 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
         ("sun, 6 nOVember 1994 8:49:37", 784111777),
         ("1994 Nov 06 08:49:37", 784111777),
         ("08:49:37Z 06-Nov-1994", 784111777),
+        ("6/Nov\\1994 08:49:37", 784111777),
+        ('"6-Nov-94\\"08:49:37\\"GMT"', 784111777),
+        ("anyday  , 6 - Novem-94   08:49:37 GMT-0500 (EST)", 784111777),  # zones mean nothing
+        ("Nov 08:49:37 6 1994 23:59:59", 784111777),  # the first time counts
+        ("6-Nov-94 ::00 x:y:z 08:49:37", 784111777),
+        ("6 94 Nov 08:49:37", 784111777),
         ("Thu, 01-Jan-1970 00:00:00 GMT", 0),
         ("Thu, 01 Jan 69 00:00:00 GMT", 3124224000),  # two digits: 69 is 2069 ...
         ("Thu, 01 Jan 70 00:00:00 GMT", 0),  # ... and 70 is 1970
@@ -54,6 +60,9 @@ def test_dates_that_user_agents_have_to_read(text: str, seconds: int) -> None:
         "06 Nov 19940 08:49:37",
         "06 Nov 1994 108:49:37",
         "06 Nov 1994 08:49:370",
+        "06 Nov 1994 91:00:00 08:49:37",  # the first time counts, and it is none
+        "94 Nov 06 08:49:37",  # the first number is the day
+        "006 Nov 1994 08:49:37",
         "٠٦ Nov ١٩٩٤ ٠٨:٤٩:٣٧",  # digits, but not of HTTP
     ],
 )
