@@ -166,6 +166,8 @@ def dial(
         InvalidRequest: The TLS settings cannot be used.
         BaseException: The call was cancelled; the switch's own error.
     """
+    if route.tls is not None:
+        route.tls.context()  # a missing file is found, and the roots are read, before anybody is kept waiting
     steps = _Steps(trace)
     with Waiter(budget, cancel) as waiter:
         sock, address = _reach(route, options, waiter, steps)

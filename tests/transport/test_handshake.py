@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from client.exceptions import ConnectError, ConnectTimeout, SSLError
+from client.exceptions import ConnectError, ConnectTimeout, InvalidRequest, SSLError
 from client.transport.cancel import CancelToken
 from client.transport.dialer import Route
 from client.transport.tls import TLSSettings
@@ -39,6 +39,13 @@ def trusting(tls_authority: TLSAuthority) -> TLSSettings:
 
 def route_to(server: ScriptedServer, settings: TLSSettings) -> Route:
     return Route("https", "localhost", server.port, tls=settings)
+
+
+def test_settings_that_cannot_be_used_open_no_connection(scripted_server: ScriptedServer) -> None:
+    """The server has no script: it would report any connection."""
+    with pytest.raises(InvalidRequest, match="/no/such/file"):
+        with dialed(route_to(scripted_server, TLSSettings("/no/such/file"))):
+            pass
 
 
 def broken(server: ScriptedServer, settings: TLSSettings, **options: Any) -> Exception:
