@@ -98,8 +98,10 @@ class CookieStore:
         Args:
             url: Of the request.
             now: Seconds since 1970.
-            extra: The call's own cookies; they go before a stored one of the same name.
-            unbound: False after a redirect to another origin: leave out what is bound to no host.
+            extra: The call's own cookies; they go before a stored one of the same name. Whoever follows a redirect
+                to another origin leaves them behind.
+            unbound: False where this is not an origin that the caller chose for this store: after such a redirect,
+                or beside a ``base_url``. What is bound to no host then stays here.
 
         RFC 6265bis section 5.8.3. Longer paths go first, then older cookies; what does not fit in 8190 bytes
         stays behind, except the caller's own.
@@ -107,7 +109,7 @@ class CookieStore:
         if not self._domains and not extra:
             return None
         self.last_used = now
-        own = extra.matching(url, now, unbound=unbound) if extra else []
+        own = extra.matching(url, now) if extra else []
         named = {cookie.name for cookie in own}
         pairs = [_pair(cookie) for cookie in own]
         size = sum(map(len, pairs)) + 2 * len(pairs)
