@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import http.client
 import random
@@ -154,6 +155,17 @@ def test_a_failed_handshake_costs_only_its_connection(
         assert 200 == ask(connection, "/").status
         connection.close()
     waiting.close()
+
+
+def test_a_client_that_resets_before_its_handshake_leaves_no_socket_behind(
+    no_leaks: None, tls_authority: TLSAuthority
+) -> None:
+    """Not even to the garbage collector, whose ResourceWarning would fail a user's test."""
+    with LoopbackServer(tls=tls_authority.server_context()) as server:
+        for _ in range(100):
+            with socket.create_connection((server.host, server.port)) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gc.collect()
 
 
 def test_running_out_of_descriptors_is_survived(server: LoopbackServer) -> None:

@@ -225,13 +225,15 @@ class _Conversation:
                 self._socket.close()
 
     def _start_tls(self, context: ssl.SSLContext) -> None:
+        self._socket.settimeout(PATIENCE)
+        # Up to Python 3.12 wrap_socket loses the descriptor if the client has reset the connection by then.
+        self._socket.recv(1, socket.MSG_PEEK)
         with self._closing:  # wrapping takes the descriptor away from the socket that `abort` knows
             self._socket = wrapped = context.wrap_socket(
                 self._socket, server_side=True, do_handshake_on_connect=False
             )
         if self._stopping.is_set():
             raise _Stopping
-        wrapped.settimeout(PATIENCE)
         wrapped.do_handshake()
         wrapped.settimeout(None)
 
