@@ -287,12 +287,16 @@ class RawReader(io.RawIOBase):
         """
         self._check_open()
         step = self._body.read if decode_content else self._body.read_undecoded
-        missing = -1 if amt is None else amt
-        collected = io.BytesIO()
-        while missing and (chunk := step(min(missing, READ_SIZE) if missing > 0 else READ_SIZE)):
-            collected.write(chunk)
-            missing -= len(chunk) if missing > 0 else 0
-        return collected.getvalue()
+        if amt is None or amt < 0:
+            collected = io.BytesIO()
+            while chunk := step(READ_SIZE):
+                collected.write(chunk)
+            return collected.getvalue()
+        chunks = []
+        while amt and (chunk := step(min(amt, READ_SIZE))):
+            chunks.append(chunk)
+            amt -= len(chunk)
+        return b"".join(chunks)
 
     def readinto(self, buffer: Any) -> int:
         """Fill *buffer* from its start with what arrives next; return the count, 0 at the end of the body."""
