@@ -25,6 +25,7 @@ __all__ = [
     "HEAD_END",
     "HEAD_END_LENIENT",
     "HOST",
+    "PLAIN_CHUNK_LINE",
     "REASON",
     "REQUEST_HEAD",
     "REQUEST_HEAD_TO_SEND",
@@ -149,6 +150,7 @@ _EXTENSIONS = (
     + rb"))?+)*+"
 )
 _CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16}+)" + _EXTENSIONS
+PLAIN_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)\r\n")
 CHUNK_LINE_STRICT: Final = re.compile(_CHUNK_SIZE + rb"\r\n")
 # Wider, for responses only: blanks at the end of the line; some servers pad the size to a fixed width.
 CHUNK_LINE_LENIENT: Final = re.compile(_CHUNK_SIZE + _BWS + rb"\r\n")

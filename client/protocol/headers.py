@@ -144,7 +144,7 @@ def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
         LocalProtocolError: A name that is no token; a str that is not ASCII.
         TypeError: A name or value that is neither str nor bytes-like.
     """
-    raw = fields.raw_items() if type(fields) is Headers else list(fields)
+    raw: list[tuple[Any, Any]] = fields.raw_items() if type(fields) is Headers else list(fields)
     control = []
     for name, value in raw:
         if type(name) is not bytes or type(value) is not bytes:

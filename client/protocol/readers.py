@@ -30,6 +30,7 @@ from .grammar import (
     FOLD,
     HEAD_END,
     HEAD_END_LENIENT,
+    PLAIN_CHUNK_LINE,
     REQUEST_HEAD,
     REQUEST_LINE,
     RESPONSE_HEAD,
@@ -480,9 +481,10 @@ class CoalescingChunkedReader(ChunkedReader):
     __slots__ = ()
 
     def read(self) -> Data | EndOfMessage | None:
-        pieces = []
+        """Return what is buffered of the body, or its end; None if there is nothing of either."""
+        pieces: list[bytes | bytearray] = []
         try:
-            while self.left > 0 or self._begin_chunk():
+            while self.left > 0 or self._take_whole_chunks(pieces) or self._begin_chunk():
                 data = self._buffer.take(self.left)
                 if not data:
                     break
@@ -493,8 +495,29 @@ class CoalescingChunkedReader(ChunkedReader):
             if not pieces:
                 raise
         if pieces:
-            return Data(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            return Data(b"".join(pieces))
         return self._read_trailers() if self._in_trailers else None
+
+    def _take_whole_chunks(self, pieces: list[bytes | bytearray]) -> bool:
+        """Take chunks that are buffered with both line ends and without extensions; never decides that a line is wrong.
+
+        Returns False always: what follows is for `_begin_chunk`.
+        """
+        if self._in_trailers or (self._line_end_due and not self._end_chunk()):
+            return False
+        data, at = self._buffer.data, self._buffer.start
+        while match := PLAIN_CHUNK_LINE.match(data, at):
+            begin = match.end()
+            size = int(match[1], 16)
+            end = begin + size
+            if size == 0 or data[end : end + 2] != b"\r\n":
+                break
+            pieces.append(data[begin:end])
+            at = end + 2
+            self._received += size
+            self._searched = 0
+        self._buffer.start = at
+        return False
 
 
 def check_field_count(block: bytes, limits: Limits) -> None:
