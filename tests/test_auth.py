@@ -179,13 +179,16 @@ def test_a_second_refusal_is_final_and_forgets_the_challenge() -> None:
     assert "Authorization" not in start(auth, prepared())[1].headers
 
 
-def test_a_stale_nonce_is_replaced_once() -> None:
-    flow, _ = start(HTTPDigestAuth("u", "p"), prepared())
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_stale_nonce_is_replaced_once(status: int) -> None:
+    auth = HTTPDigestAuth("u", "p")
+    flow, _ = start(auth, prepared())
     flow.send(response(401, WWW_Authenticate=CHALLENGE))
     third = flow.send(response(401, WWW_Authenticate=f"{CHALLENGE.replace('n1', 'n2')}, stale=true"))
 
     assert ("n2", "00000001") == (parameter(third, "nonce"), parameter(third, "nc"))
-    assert ended(flow, response(401, WWW_Authenticate=f"{CHALLENGE}, stale=true"))
+    assert ended(flow, response(status, WWW_Authenticate=f"{CHALLENGE}, stale=true"))
+    assert (status == 200) is ("Authorization" in start(auth, prepared())[1].headers)
 
 
 def test_later_requests_carry_an_answer_at_once_and_count_up() -> None:
