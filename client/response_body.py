@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from client.response import Response
     from client.transport.wire import WireResponse
 
-__all__ = ["READ_SIZE", "DecodedReader", "RawReader", "ResponseBody"]
+__all__ = ["READ_SIZE", "DecodedReader", "RawHeaders", "RawReader", "ResponseBody"]
 
 #: Bytes asked of the wire at once; below the size from which malloc asks the kernel for every buffer anew.
 READ_SIZE: Final = 64 * 1024
@@ -246,6 +246,14 @@ class ResponseBody:
         return BodyTooLarge(f"the body passes {name}={limit}: {facts}", limit=limit, received=decoded)
 
 
+class RawHeaders(ResponseHeaders):
+    """The header fields with urllib3's name for `ResponseHeaders.get_list`."""
+
+    __slots__ = ()
+
+    getlist = ResponseHeaders.get_list
+
+
 class RawReader(io.RawIOBase):
     """`Response.raw`: a body as it is on the wire, chunking removed and content coding not.
 
@@ -256,7 +264,7 @@ class RawReader(io.RawIOBase):
         status: The status.
         reason: The reason phrase.
         version: 11 for HTTP/1.1, 10 for HTTP/1.0.
-        headers: As `Response.headers`.
+        headers: As `Response.headers`, and with ``getlist``.
     """
 
     def __init__(self, body: ResponseBody, wire: WireResponse) -> None:
@@ -266,7 +274,7 @@ class RawReader(io.RawIOBase):
         self.status = wire.status
         self.reason = wire.reason.decode("latin-1")
         self.version = 10 if wire.http_version == b"1.0" else 11
-        self.headers = ResponseHeaders(wire.headers)
+        self.headers = RawHeaders(wire.headers)
 
     def __del__(self) -> None:
         """Leave the connection to its own finaliser; that of `io.IOBase` would call `close`, which may lock."""
