@@ -174,7 +174,9 @@ def dial(
         try:
             if route.proxy is not None:
                 with steps.step("proxy", proxy=repr(route.proxy)):
-                    sock = _through(route.proxy, sock, route, options, waiter)
+                    if route.proxy.scheme == "https":
+                        sock = _secure(sock, route.proxy, waiter)
+                    _ask(route.proxy, sock, route, options, waiter)
             if route.tls is not None:
                 from client.transport.handshake import wrap
 
@@ -220,32 +222,30 @@ def _of_local_family(addresses: list[Address], host: str, options: NetworkOption
     return usable
 
 
-def _through(
-    proxy: Proxy, sock: socket.socket, route: Route, options: NetworkOptions, waiter: Waiter
-) -> socket.socket:
-    """Have *proxy*, to which *sock* is connected, lead to the origin."""
+def _secure(sock: socket.socket, proxy: Proxy, waiter: Waiter) -> socket.socket:
+    """Do the TLS handshake with the proxy itself."""
+    from client.transport.handshake import wrap
+
+    try:
+        return wrap(sock, proxy.tls or TLSSettings(), proxy.host, proxy.port, waiter, phase="proxy")
+    except ConnectTimeout:
+        raise
+    except ConnectError as error:
+        raise ProxyError(f"{proxy!r}: {error}") from error
+
+
+def _ask(proxy: Proxy, sock: socket.socket, route: Route, options: NetworkOptions, waiter: Waiter) -> None:
+    """Have *proxy* connect *sock* to the origin; a plain http request needs no more than the proxy itself."""
     from client.transport.tunnel import open_socks, open_tunnel
 
     if proxy.scheme == "socks5h":
         open_socks(sock, proxy, route.host, route.port, waiter)
-        return sock
-    if proxy.scheme == "socks5":
+    elif proxy.scheme == "socks5":
         address = resolve(route.host, route.port, options.resolver, waiter)[0]
         check_allowed(address, options)
         open_socks(sock, proxy, address.text, route.port, waiter)
-        return sock
-    if proxy.scheme == "https":
-        from client.transport.handshake import wrap
-
-        try:
-            sock = wrap(sock, proxy.tls or TLSSettings(), proxy.host, proxy.port, waiter, phase="proxy")
-        except ConnectTimeout:
-            raise
-        except ConnectError as error:
-            raise ProxyError(f"{proxy!r}: {error}") from error
-    if route.tls is not None:
+    elif route.tls is not None:
         open_tunnel(sock, proxy, route.host, route.port, waiter)
-    return sock
 
 
 def _info(sock: socket.socket, address: Address, route: Route, steps: _Steps) -> ConnectionInfo:

@@ -331,6 +331,17 @@ def test_a_proxy_that_never_answers_the_handshake_ends_with_the_budget(
     assert "proxy" == caught.value.phase
 
 
+def test_a_refusal_of_a_tls_proxy_leaves_nothing_open(
+    scripted_tls_server: ScriptedServer, trusting: TLSSettings
+) -> None:
+    scripted_tls_server.script(Expect(), Send(b"HTTP/1.1 403 No\r\n\r\n"), ExpectClosed())
+    way = local_proxy(scripted_tls_server.port, "https", tls=trusting)
+
+    with pytest.raises(ProxyError, match="status 403"):
+        with dialed(Route("https", "a.test", 443, way)):
+            pass
+
+
 def test_plain_http_to_a_tls_proxy_is_protected_as_far_as_the_proxy(
     scripted_tls_server: ScriptedServer, trusting: TLSSettings
 ) -> None:
