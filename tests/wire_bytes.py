@@ -87,6 +87,12 @@ class WireBytes:
     def close(self) -> None:
         self.closed = True
 
+    def drain(self) -> None:
+        self.close()
+
+    def drain(self) -> None:
+        self.close()
+
     def detach(self) -> tuple[socket.socket, bytes]:
         raise NotImplementedError("nothing of this module's tests switches protocols")
 
