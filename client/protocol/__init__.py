@@ -37,6 +37,7 @@ from .state import (
     SERVER,
     SWITCHED_PROTOCOL,
     CloseReason,
+    Sentinel,
 )
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "RemoteProtocolError",
     "Request",
     "Response",
+    "Sentinel",
 ]
 
 #: For a User-Agent or Server field, where the program that uses the engine has no name of its own.
