@@ -90,9 +90,6 @@ class WireBytes:
     def drain(self) -> None:
         self.close()
 
-    def drain(self) -> None:
-        self.close()
-
     def detach(self) -> tuple[socket.socket, bytes]:
         raise NotImplementedError("nothing of this module's tests switches protocols")
 
