@@ -11,6 +11,7 @@ nothing: each name is loaded when it is first used (PEP 562), so that a program 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -135,6 +136,20 @@ _MODULES = "adapters auth cookies exceptions hooks protocol status_codes structu
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = sorted(["__version__", *_HOME_OF, *_MODULES.split()])  # noqa: PLE0605  # a list of str, by construction
+
+
+class _Package(type(sys)):  # type: ignore[misc]  # types.ModuleType, without importing types
+    """This package, where `client.request` and `client.session` are requests' functions.
+
+    Importing a module assigns it to its package, so that the modules of these names would take the functions' place.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME_OF and isinstance(value, type(sys))):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -68,6 +68,16 @@ def test_a_public_name_is_found_under_its_own_name(name: str) -> None:
     assert name in (getattr(value, "__name__", name).rpartition(".")[2], getattr(value, "name", name))
 
 
+def test_functions_that_share_the_name_of_a_module_are_the_functions() -> None:
+    """Importing a module assigns it to its package; `client.Session` imports both."""
+    assert client.Session.__module__ == "client.session"
+
+    assert isinstance(client.session(), client.Session)
+    assert callable(client.request)
+    with pytest.raises(client.MissingSchema):
+        client.request("GET", "no scheme")
+
+
 def test_an_unknown_name_is_none_of_them() -> None:
     assert not hasattr(client, "Sessions")
 
