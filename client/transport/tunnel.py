@@ -14,7 +14,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
-from client.exceptions import ProxyError, RequestException
+from client.exceptions import InvalidRequest, ProxyError, RequestException
 from client.protocol import (
     CLIENT,
     NEED_DATA,
@@ -52,6 +52,7 @@ def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter:
     Raises:
         ProxyError: The proxy answered with another status than 2xx (``status`` has it), with something that is
             not HTTP, with bytes that come before the origin could have spoken, or not at all.
+        InvalidRequest: *host* or the credentials would break the head apart; nothing was sent.
         Timeout: The waiter's budget ran out.
     """
     where = _authority(host, port)
@@ -62,6 +63,9 @@ def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter:
     try:
         head = connection.send(Request(method=b"CONNECT", target=where, headers=fields))
         connection.send(EndOfMessage())
+    except ProtocolError as error:
+        raise InvalidRequest(f"{proxy!r} cannot be asked for {where!r}: {error}") from error
+    try:
         _send(sock, head, waiter)
         response = _final_response(connection, sock, waiter)
     except ProtocolError as error:

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 import trustme
 
-from client.exceptions import AddressNotAllowed, ConnectTimeout, NameResolutionError, ProxyError, SSLError
+from client.exceptions import (
+    AddressNotAllowed,
+    ConnectTimeout,
+    InvalidRequest,
+    NameResolutionError,
+    ProxyError,
+    SSLError,
+)
 from client.transport.cancel import CancelToken
 from client.transport.dialer import Route
 from client.transport.tls import TLSSettings
@@ -94,6 +101,30 @@ def test_the_target_of_connect_is_host_and_port(
 
     assert told.requests[0].startswith(b"CONNECT " + expected + b" HTTP/1.1\r\nHost: " + expected + b"\r\n")
     assert b"Proxy-Authorization" not in told.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "authorization"),
+    [
+        ("a.test", b"Basic hunter2\r\nEvil: yes"),
+        ("a.test", b"Basic hunter2\0"),
+        ("a.test\r\nEvil: yes", None),
+    ],
+)
+def test_nothing_can_break_the_head_apart(
+    scripted_server: ScriptedServer, host: str, authorization: bytes | None
+) -> None:
+    """CVE-2026-1502. Parsed URLs cannot hold such things; a `Proxy` made by hand can."""
+    conversation = scripted_server.script(ExpectClosed())
+
+    with pytest.raises(InvalidRequest) as caught:
+        with dialed(
+            Route("https", host, 443, local_proxy(scripted_server.port, authorization=authorization))
+        ):
+            pass
+
+    assert conversation.finished.wait(10)
+    assert "hunter2" not in str(caught.value) + repr(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(
