@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from client.exceptions import ConnectError, RequestException, SSLError
@@ -198,6 +199,7 @@ class TLSOverTLS(socket.socket):
         Raises:
             ssl.SSLWantWriteError, TimeoutError: None could be taken yet.
         """
+        self._limit(monotonic())
         self._flush()  # what an earlier call encrypted, so that no more than one call's records pile up
         taken: int = self._drive(self._tls.write, memoryview(data)[:_READ_SIZE])
         return taken
@@ -257,7 +259,9 @@ class TLSOverTLS(socket.socket):
 
     def _drive(self, operation: Callable[..., Any], *args: Any) -> Any:
         """Run *operation* of the inner connection, moving records as it needs them."""
+        started = monotonic()
         while True:
+            self._limit(started)
             try:
                 result = operation(*args)
             except ssl.SSLWantReadError:
@@ -270,6 +274,15 @@ class TLSOverTLS(socket.socket):
             else:
                 self._flush_what_goes()
                 return result
+
+    def _limit(self, started: float) -> None:
+        """Leave the outer connection what is left of our timeout: one read here may take many reads there."""
+        timeout = self.gettimeout()
+        if timeout:
+            left = started + timeout - monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._outer.settimeout(left)
 
     def _fill(self) -> None:
         data = self._outer.recv(_READ_SIZE)

@@ -24,11 +24,13 @@ class RelayingProxy:
     Attributes:
         requests: What each client asked for.
         client_certificates: What each client showed in its TLS handshake, None for nothing.
+        dripping: Once set, clients get one byte every 20 ms.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Any] = []
         self.client_certificates: list[Any] = []
+        self.dripping = threading.Event()
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -84,7 +86,12 @@ class RelayingProxy:
                 data = end.recv(65536)
                 if not data:
                     return
-                ends[end].sendall(data)
+                if end is origin and self.dripping.is_set():
+                    for position in range(len(data)):
+                        client.sendall(data[position : position + 1])
+                        self._stopping.wait(0.02)
+                else:
+                    ends[end].sendall(data)
 
 
 class ConnectProxy(RelayingProxy):

@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -40,8 +41,9 @@ MEGABYTE = hashlib.shake_256(b"threadwire").digest(1 << 20)
 class Tunnel:
     """Opens one connection to a scripted TLS origin through a TLS proxy."""
 
-    def __init__(self, origin: ScriptedServer, route: Route) -> None:
+    def __init__(self, origin: ScriptedServer, proxy: ConnectProxy, route: Route) -> None:
         self.origin = origin
+        self.proxy = proxy
         self.route = route
 
     @contextlib.contextmanager
@@ -60,7 +62,7 @@ def tunnel(
     with ConnectProxy(tls_authority.server_context()) as proxy:
         way = Proxy("https", "127.0.0.1", proxy.port, tls=settings)
         yield Tunnel(
-            scripted_tls_server, Route("https", "localhost", scripted_tls_server.port, way, settings)
+            scripted_tls_server, proxy, Route("https", "localhost", scripted_tls_server.port, way, settings)
         )
 
 
@@ -143,6 +145,24 @@ def test_a_timeout_is_kept(tunnel: Tunnel) -> None:
         sock.settimeout(0.05)
         with pytest.raises(TimeoutError):
             sock.recv(1)
+
+
+@pytest.mark.timing
+def test_a_dripped_record_does_not_stretch_the_timeout(tunnel: Tunnel) -> None:
+    """Each byte makes the outer connection readable, and none of them is enough for the inner one."""
+    go = threading.Event()
+    with tunnel.open(Wait(go), Send(b"x" * 500), Hold()) as sock:
+        sock.settimeout(0.05)
+        with contextlib.suppress(TimeoutError):  # tickets that are on their way
+            sock.recv(1)
+        tunnel.proxy.dripping.set()
+        go.set()
+        sock.settimeout(0.3)
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+
+        assert 0.3 <= time.monotonic() - started < 1.3
 
 
 def test_a_close_without_close_notify_is_an_error(tunnel: Tunnel) -> None:
