@@ -144,24 +144,28 @@ class Defaults:
                 prepared.prepare_body(data, None, json)
             return prepared
         home = self.base_url is None or same_origin(self.base_url, target)
-        has_userinfo = target.username is not None or target.password is not None
+        merged = merge_headers(self.headers if home else default_headers(), headers)
+        if auth is None and home and target.username is None and target.password is None:
+            auth = self.auth
+        has_own = auth is not None or target.password is not None or "Authorization" in merged
+        if netrc is not None and not has_own:
+            auth = netrc.credentials_for(target)
         prepared = PreparedRequest()
         prepared.prepare(
             method=method,
             url=target,
-            headers=merge_headers(self.headers if home else default_headers(), headers),
+            headers=merged,
             params=merge_params(self.params if home else None, params),
             files=files,
             data=data,
             json=json,
-            auth=auth if auth is not None or has_userinfo or not home else self.auth,
+            auth=auth,
             hooks=merge_hooks(self.hooks, hooks),
             trailers=trailers,
         )
         prepared._cookies = None if cookies is None else _as_jar(cookies)
         prepared._at_home = home
-        if netrc is not None and auth is None and self.auth is None and not has_userinfo:
-            netrc.authorize(prepared, target)
+        prepared._netrc = None if has_own else netrc
         return prepared
 
     def _default_fields(self) -> list[tuple[bytes, bytes]] | None:
@@ -198,7 +202,6 @@ class Defaults:
         progress: Callable[[int, int | None], object] | None = None,
         max_body: int | NotGiven | None = NOT_GIVEN,
         max_ratio: float | NotGiven | None = NOT_GIVEN,
-        has_auth: bool = False,
     ) -> CallOptions:
         """Merge a call's settings with the session's; those of a call that brings none are kept."""
         is_plain = (
@@ -214,7 +217,6 @@ class Defaults:
             and progress is None
             and max_body is NOT_GIVEN
             and max_ratio is NOT_GIVEN
-            and not has_auth
         )
         if is_plain and self._options is not None and self.proxies == self._proxies_seen and not self.stream:
             return self._options
@@ -225,7 +227,6 @@ class Defaults:
             tls=self._tls_settings(verify, cert),
             proxies=merge_proxies(proxies, self.proxies, surroundings.proxies),
             retries=_as_retry(retries) if retries else None,
-            netrc=None if has_auth or self.auth is not None else surroundings.netrc,
             allow_redirects=allow_redirects,
             max_redirects=self.max_redirects,
             stream=self.stream if stream is None else stream,

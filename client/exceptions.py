@@ -123,6 +123,8 @@ class RequestException(OSError):
 class HTTPError(RequestException):
     """A 4xx or 5xx answer; raised by `Response.raise_for_status`, the answer is ``response``."""
 
+    response: Response
+
 
 class TooManyRedirects(RequestException):
     """More hops than ``max_redirects`` (default 30); ``response`` is the last one, with its history."""

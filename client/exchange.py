@@ -23,7 +23,6 @@ from client.transport.wire import Call, WireRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from client.netrc import Netrc
     from client.proxies import ProxyMap
     from client.request import PreparedRequest
     from client.retries import Retry
@@ -44,7 +43,6 @@ class CallOptions:
 
     Attributes:
         retries: None for none.
-        netrc: Has credentials for other origins; None if the caller gave credentials of his own, or reads none.
         expect: Ask for ``100 Continue`` before the body: always, never, or from so many bytes on.
     """
 
@@ -55,7 +53,6 @@ class CallOptions:
         "max_body",
         "max_ratio",
         "max_redirects",
-        "netrc",
         "on_retry",
         "progress",
         "proxies",
@@ -71,7 +68,6 @@ class CallOptions:
         timeouts: Timeouts,
         tls: TLSSettings,
         retries: Retry | None = None,
-        netrc: Netrc | None = None,
         proxies: ProxyMap | None = None,
         allow_redirects: bool = True,
         max_redirects: int = 30,
@@ -87,7 +83,6 @@ class CallOptions:
         self.timeouts = timeouts
         self.tls = tls
         self.retries = retries
-        self.netrc = netrc
         self.proxies = proxies
         self.allow_redirects = allow_redirects
         self.max_redirects = max_redirects
@@ -125,13 +120,12 @@ def run(
     )
     history: list[Response] = []
     hops = 0
-    at_home = request._at_home  # False for good once the chain has left its origin
     while True:
-        response = _answer(session, request, options, call, history, at_home)
+        response = _answer(session, request, options, call, history)
         redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
         if redirect is None:
             break
-        following = _following(session, request, redirect, options)
+        following = _following(session, request, redirect)
         if not options.allow_redirects:
             response._next = following
             break
@@ -145,7 +139,6 @@ def run(
         if redirect.keep_body and not _is_replayable(following.wire_body()):
             message = "the redirect needs the body once more, and it was used up by the first request"
             raise UnrewindableBodyError(message, response=response, request=following)
-        at_home = at_home and redirect.same_origin
         request = following
     if history:
         response._history = history
@@ -163,16 +156,15 @@ def _answer(
     options: CallOptions,
     call: Call,
     history: list[Response],
-    at_home: bool,
 ) -> Response:
     """Send *request*, and what its auth flow makes of the answers; what the flow saw goes to *history*."""
     if request._auth is None:
-        return _hop(session, request, options, call, at_home)
+        return _hop(session, request, options, call)
     flow = request._auth.auth_flow(request)
     try:
         request = next(flow)
         while True:
-            response = _hop(session, request, options, call, at_home)
+            response = _hop(session, request, options, call)
             try:
                 request = flow.send(response)
             except StopIteration:
@@ -187,14 +179,12 @@ def _answer(
 # -- one hop: cookies, proxy, transport, cookies, hooks ------------------------------------------------------------
 
 
-def _hop(
-    session: Session, request: PreparedRequest, options: CallOptions, call: Call, at_home: bool
-) -> Response:
+def _hop(session: Session, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
     """Send *request*, more than once if need be, and return the response of this very URL."""
     url = request._url
     assert url is not None
     if session.cookies or request._cookies is not None:
-        add_cookies(session, request, at_home)
+        add_cookies(session, request)
     call.proxy = None if options.proxies is None else options.proxies.choose(url)
     adapter = session._adapter_for(url)
     if adapter is None:
@@ -364,12 +354,12 @@ def _is_replayable(body: bytes | Body | None) -> bool:
 
 
 def _let_go(response: Response) -> None:
-    """Take in the rest of a response that is not the final one if it is here already; close it otherwise.
+    """Take in the rest of a response that is not the final one if it is short and comes soon; close it otherwise.
 
-    Its body is not decoded (a bomb in a redirect would go off here), and not waited for.
+    Its body is not decoded: a bomb in a redirect would go off here.
     """
     if response._wire is not None:
-        response._wire.close()
+        response._wire.drain()
     else:
         response.close()
 
@@ -396,12 +386,15 @@ def _report_upload(progress: Callable[[int, int | None], object], body: bytes | 
 # -- between hops ---------------------------------------------------------------------------------------------
 
 
-def add_cookies(session: Session, request: PreparedRequest, at_home: bool) -> None:
+def add_cookies(session: Session, request: PreparedRequest) -> None:
     """Give *request* the Cookie field for its URL, unless the caller wrote one."""
+    if request._has_jar_cookies:
+        request.headers.pop("Cookie", None)  # an answer since then may have changed the jar
+        request._has_jar_cookies = False
     if request._field("Cookie") is not None:
         return
     assert request._url is not None
-    value = session.cookies.header_for(request._url, time(), extra=request._cookies, unbound=at_home)
+    value = session.cookies.header_for(request._url, time(), extra=request._cookies, unbound=request._at_home)
     if value is not None:
         request._add_field(b"Cookie", value)
         request._has_jar_cookies = True
@@ -419,9 +412,7 @@ def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | Non
         raise
 
 
-def _following(
-    session: Session, request: PreparedRequest, redirect: Redirect, options: CallOptions
-) -> PreparedRequest:
+def _following(session: Session, request: PreparedRequest, redirect: Redirect) -> PreparedRequest:
     """Return the request of the next hop: what survives of the fields, and the body if it goes along."""
     assert request._url is not None
     fields = surviving_fields(request.headers, request._url, redirect, session.redirect_headers)
@@ -429,15 +420,13 @@ def _following(
     following.method = redirect.method
     following._url = redirect.url
     following.headers = CaseInsensitiveDict(fields)
-    if request._has_jar_cookies:
-        following.headers.pop("Cookie", None)  # written anew for the new URL
-        following._has_jar_cookies = False
     if not redirect.keep_body:
         following.body = following.trailers = None
     if not redirect.same_origin:
         following._auth = following._cookies = None
-        if options.netrc is not None:
-            options.netrc.authorize(following, redirect.url)
+        following._at_home = False
+        if following._netrc is not None:
+            following._netrc.authorize(following, redirect.url)
     return following
 
 

@@ -19,6 +19,7 @@ from client.headers import CaseInsensitiveDict, check_host_field, encode_field, 
 from client.url import URL, parse_url
 
 if TYPE_CHECKING:
+    from client.netrc import Netrc
     from client.transport.wire import Body
 
 __all__ = ["Hooked", "PreparedRequest"]
@@ -108,6 +109,8 @@ class PreparedRequest(Hooked):
     _has_jar_cookies: bool = False
     #: False for a request that leaves the origin of its session's ``base_url``.
     _at_home: bool = True
+    #: Credentials for other origins; None if the caller gave his own, or reads none.
+    _netrc: Netrc | None = None
     #: An auth object with an `auth_flow`, for whoever drives the exchange.
     _auth: Any = None
 
@@ -353,6 +356,7 @@ class PreparedRequest(Hooked):
         """
         state = self.__dict__.copy()
         state.pop("_auth", None)
+        state.pop("_netrc", None)
         if not isinstance(self.body, str | bytes | None):
             state["body"] = gone = used_up()
             state["_wire"] = (gone, gone)

@@ -206,7 +206,7 @@ class Session(Defaults):
         )
         options = self._options_for(
             timeout, allow_redirects, stream, proxies, verify, cert, retries, idempotent, expect, progress, max_body,
-            max_ratio, auth is not None,
+            max_ratio,
         )  # fmt: skip
         if self.offload and _cancel is None:
             return self._offload(request, options)
@@ -266,7 +266,7 @@ class Session(Defaults):
             request.json,
             request.trailers,
         )
-        add_cookies(self, prepared, prepared._at_home)
+        add_cookies(self, prepared)
         return prepared
 
     def send(self, request: PreparedRequest, **arguments: Unpack[SendArguments]) -> Response:
@@ -282,8 +282,7 @@ class Session(Defaults):
         """
         if not isinstance(request, PreparedRequest):
             raise InvalidRequest("You can only send PreparedRequests; see Session.prepare_request")
-        has_auth = request._auth is not None or request._field("Authorization") is not None
-        options = self._options_for(**arguments, has_auth=has_auth)
+        options = self._options_for(**arguments)
         return self._offload(request, options) if self.offload else run(self, request, options)
 
     def merge_environment_settings(

@@ -66,7 +66,7 @@ def attempt(session: client.Session, arguments: dict[str, Any]) -> exceptions.Re
         ({"retries": "many"}, "InvalidRequest", "retries="),
         ({"verify": "/no/such/file.pem", "url": "https://127.0.0.1:1/"}, None, "/no/such/file.pem"),
     ],
-    ids=lambda value: repr(value)[:40] if isinstance(value, dict) else "",
+    ids=lambda value: repr(value)[:25] if isinstance(value, dict) else "",
 )
 def test_bad_arguments_are_refused_before_anything_is_sent(
     arguments: dict[str, Any], kind: str | None, message: str

@@ -140,6 +140,10 @@ class OfflineResponse:
             self._failure = StreamConsumedError("the response was closed before its body was read")
             self._end()
 
+    def drain(self) -> None:
+        """As `close`: nothing is gained by reading on where there is no connection."""
+        self.close()
+
     def detach(self) -> tuple[socket.socket, bytes]:
         """Refuse: there is no socket to hand over.
 

@@ -7,6 +7,7 @@ never because the peer went away (RFC 9112 section 8).
 
 from __future__ import annotations
 
+from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Owner", "ResponseStream", "exchange"]
 
-#: At most this many bytes are asked of one read while a body streams.
-_LARGE_READ: Final = 262144
+#: A buffer for a whole body grows by at most this many bytes at a time: they are still in the processor's cache
+#: when they are received into.
+_LARGEST_STEP: Final = 1 << 20
 
 #: A run of body bytes must be this long before reading past the engine pays.
 _PASSTHROUGH_MIN: Final = 32768
 
-#: Bytes that closing a response takes in, of those that have arrived, to keep its connection.
+#: Bytes of an unread body that are taken in to keep its connection, and seconds that `drain` waits for them.
 _DRAIN_LIMIT: Final = 65536
+_DRAIN_SECONDS: Final = 0.25
 
 
 class Owner(Protocol):
@@ -216,19 +219,29 @@ class ResponseStream:
         return len(data)
 
     def _read_rest(self) -> bytes:
-        """Read to the end of the body."""
+        """Read to the end of the body, into one buffer that at most doubles: never by what the peer announces."""
+        whole, self._buffer = bytes(self._buffer), b""
         if self._finished and self._failure is None:
-            data, self._buffer = bytes(self._buffer), b""
-            return data
-        parts = [bytes(self._buffer)] if self._buffer else []
-        self._buffer = b""
+            return whole
+        collected = BytesIO()
+        collected.write(whole)
+        filled = room = len(whole)
         try:
-            while data := self._receive(_LARGE_READ):
-                parts.append(data)
+            while True:
+                if room - filled < RECEIVE_SIZE:
+                    room = filled + min(max(RECEIVE_SIZE, filled), _LARGEST_STEP)
+                    collected.seek(room - 1)
+                    collected.write(b"\0")
+                with collected.getbuffer() as view, view[filled:] as rest:
+                    count = self.readinto(rest)
+                if not count:
+                    break
+                filled += count
         except (ChunkedEncodingError, Timeout) as error:
-            error.__dict__["partial"] = b"".join(parts)
+            error.__dict__["partial"] = collected.getvalue()[:filled]
             raise
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        collected.truncate(filled)
+        return collected.getvalue()
 
     def _receive(self, size: int) -> bytes:
         """Return the next bytes, waiting for them if need be; ``b""`` at the end of the body."""
@@ -241,7 +254,7 @@ class ResponseStream:
                     return b""
                 run = engine.passthrough_available()
                 if run >= _PASSTHROUGH_MIN:
-                    data = connection.receive(min(run, max(size, RECEIVE_SIZE), _LARGE_READ), deadline)
+                    data = connection.receive(min(run, size, RECEIVE_SIZE), deadline)
                     if data:
                         self._passed(len(data), run)
                         return data
@@ -285,7 +298,7 @@ class ResponseStream:
         self._connection.engine.passthrough_received(count)
         self._received += count
         if count == run:
-            self._buffer = self._buffered()
+            self._buffered()  # the end of the body may be due; bytes are not: the engine had none
 
     def _buffered(self) -> bytes:
         """Return the body bytes that the engine already holds; finish if the body's end, or a fault, follows them."""
@@ -376,21 +389,41 @@ class ResponseStream:
         Takes no time: only what has arrived is taken in, up to 64 KiB, and can still be read afterwards.
         Idempotent.
         """
-        if self._finished:
-            return
-        if self._connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
-            self._take_in_what_has_arrived()
+        self._take_in(0.0)
         self._give_up()
 
-    def _take_in_what_has_arrived(self) -> None:
+    def drain(self) -> None:
+        """As `close`, but wait a quarter of a second for the rest, if it is short.
+
+        For a response that another one follows, such as a redirect: its body is often a packet behind its head,
+        and a new connection would cost more. An endless one costs its connection.
+        """
+        self._take_in(_DRAIN_SECONDS)
+        self._give_up()
+
+    def _take_in(self, seconds: float) -> None:
+        """Take in the rest of the body as far as it comes within *seconds* and is short."""
         connection = self._connection
+        if self._finished or connection.engine.their_state is protocol.SWITCHED_PROTOCOL:
+            return
         kept = [bytes(self._buffer), self._buffered()]
-        size = 0
-        while not self._finished and size <= _DRAIN_LIMIT and (data := connection.receive_ready()):
+        size, give_up_at = 0, monotonic() + seconds
+        while connection.engine.passthrough_available() <= _DRAIN_LIMIT and size <= _DRAIN_LIMIT:
+            data = connection.receive_ready()
+            if data is None:
+                left = give_up_at - monotonic()
+                if left <= 0 or not connection.wait(for_write=False, seconds=left)[0]:
+                    break
+                continue
             connection.engine.receive_data(data)
             kept.append(self._buffered())
             size += len(data)
+            if self._is_over():
+                break
         self._buffer = b"".join(kept)
+
+    def _is_over(self) -> bool:
+        return self._finished
 
     def _give_up(self) -> None:
         """Have the connection closed unless the body is complete."""

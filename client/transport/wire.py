@@ -279,6 +279,10 @@ class WireResponse(Protocol):
         """Give the connection up, or back where the body is complete. Idempotent; never blocks."""
         ...
 
+    def drain(self) -> None:
+        """As `close`, but may wait a moment for the rest of a short body; it can still be read afterwards."""
+        ...
+
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket and the bytes read past the head, after 101 or CONNECT."""
         ...

@@ -11,9 +11,6 @@ REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 9\r\n\r\n
 ARRIVED = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-@pytest.mark.xfail(
-    reason="the exchange does not wait for the rest of a small redirect body, so it closes the connection"
-)
 def test_a_small_body_that_comes_after_its_head_does_not_cost_the_connection() -> None:
     """Python's own http.server writes head and body apart; so do many frameworks behind a proxy."""
     with ScriptedServer() as server, client.Session() as session:
