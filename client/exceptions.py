@@ -27,7 +27,7 @@ each class also inherits the builtin that a caller would expect, so `except Time
     |  `- IncompleteBody(EOFError)                ... or ended early; .received .expected
     |- ContentDecodingError(ValueError)           a content coding is broken or cut short; .partial
     |- BodyTooLarge(ValueError)                   max_body= or max_ratio= was passed; .limit
-    |- StreamConsumedError(TypeError)             the body was streamed and is gone
+    |- StreamConsumedError(TypeError, RuntimeError)  the body was streamed and is gone
     `- InvalidJSONError  JSONDecodeError(json.JSONDecodeError)
 """
 
@@ -327,8 +327,11 @@ class BodyTooLarge(RequestException, ValueError):
     partial: bytes = b""
 
 
-class StreamConsumedError(RequestException, TypeError):
-    """The body was streamed and is gone; read ``content`` first if it is needed twice."""
+class StreamConsumedError(RequestException, TypeError, RuntimeError):
+    """The body was streamed and is gone; read ``content`` first if it is needed twice.
+
+    requests raises a class of this name in one place and RuntimeError in another; this is both.
+    """
 
 
 class InvalidJSONError(RequestException, ValueError):

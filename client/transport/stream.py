@@ -238,7 +238,7 @@ class ResponseStream:
                     break
                 filled += count
         except (ChunkedEncodingError, Timeout) as error:
-            error.__dict__["partial"] = collected.getvalue()[:filled]
+            error.__dict__.setdefault("partial", collected.getvalue()[:filled])
             raise
         collected.truncate(filled)
         return collected.getvalue()
