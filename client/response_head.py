@@ -234,12 +234,10 @@ class ResponseHead:
             raise HTTPError(message, response=self)
 
     def _raw_fields(self) -> Sequence[tuple[bytes, bytes]]:
+        if self._wire is None:
+            return _foreign_fields(self._headers, getattr(self, "_raw", None))
         if self._fields is None:
-            if self._wire is not None:
-                self._fields = self._wire.headers
-            else:
-                raw_items = getattr(self._headers, "raw_items", list)
-                self._fields = raw_items()
+            self._fields = self._wire.headers
         return self._fields
 
     def _raw_field(self, wanted: bytes) -> bytes | None:
@@ -255,3 +253,34 @@ class ResponseHead:
             return parse_url(self.url).redacted
         except InvalidRequest:  # a double's, which nobody had to parse
             return "(not a URL)"
+
+
+def _foreign_fields(headers: Any, raw: Any) -> list[tuple[bytes, bytes]]:
+    """Return the fields of a response that came by no connection of ours: an adapter's, a double's, a pickled one's.
+
+    What its `headers` say now. Only Set-Cookie cannot be read from there where a mapping holds several, joined by
+    commas; then it is *raw* that has them: urllib3's response, or the message of `http.client` inside it.
+    """
+    if headers is None:
+        return []
+    set_cookies = next(
+        (
+            values
+            for source, method in (
+                (headers, "get_list"),
+                (getattr(raw, "headers", None), "getlist"),
+                (getattr(getattr(raw, "_original_response", None), "msg", None), "get_all"),
+            )
+            if hasattr(source, method) and (values := getattr(source, method)("Set-Cookie"))
+        ),
+        None,
+    )
+    fields = [
+        (name, value) for name, value in headers.items() if not set_cookies or name.lower() != "set-cookie"
+    ]
+    fields += [("Set-Cookie", value) for value in set_cookies or ()]
+    return [(_octets(name), _octets(value)) for name, value in fields]
+
+
+def _octets(text: Any) -> bytes:
+    return text if isinstance(text, bytes) else str(text).encode("latin-1", "replace")
