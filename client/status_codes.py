@@ -13,7 +13,7 @@ _NAMES: Final = {
     100: "continue",
     101: "switching_protocols",
     102: "processing",
-    103: "early_hints checkpoint",
+    103: "early_hints early-hints checkpoint",
     122: "uri_too_long request_uri_too_long",
     200: "ok okay all_ok all_okay all_good \\o/ ✓",
     201: "created",
@@ -88,7 +88,7 @@ class _Codes:
         for status, names in _NAMES.items():
             for name in names.split():
                 self.__dict__[name] = status
-                if name.isidentifier():
+                if not name.startswith(("\\", "/")):
                     self.__dict__[name.upper()] = status
 
     def __getattr__(self, name: str) -> int:

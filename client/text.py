@@ -11,15 +11,24 @@ from __future__ import annotations
 import codecs
 import encodings
 import encodings.aliases
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from client.parameters import parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["charset_of", "decode", "decode_pieces", "detect", "text_codec"]
+__all__ = [
+    "charset_of",
+    "decode",
+    "decode_pieces",
+    "detect",
+    "get_encoding_from_headers",
+    "get_encodings_from_content",
+    "text_codec",
+]
 
 #: Codecs with an alias that are not text, plus UTF-7, which hides ASCII from filters and which the WHATWG
 #: Encoding Standard forbids.
@@ -64,12 +73,38 @@ _BYTE_ORDER_MARKS: Final = (
 _NEEDS_BYTE_ORDER: Final = {"utf-16": codecs.BOM_UTF16_BE, "utf-32": codecs.BOM_UTF32_BE}
 
 
+#: Where HTML and XML say their charset. All quantifiers are bounded: the text is the peer's.
+_META: Final = re.compile(r"""<meta\b[^>]{0,1000}?charset=["']?([A-Za-z0-9_.:\-]{1,40})""", re.IGNORECASE)
+_XML: Final = re.compile(r"""<\?xml\b[^>]{0,1000}?encoding=["']?([A-Za-z0-9_.:\-]{1,40})""")
+
+
 def charset_of(content_type: str) -> str | None:
     """Return the charset parameter of a Content-Type value, as sent; None if there is none or it is empty."""
     if "charset" not in content_type.lower():
         return None
     found, _ = parameters(content_type, max(content_type.find(";"), 0))
     return found.get("charset") or None
+
+
+def get_encoding_from_headers(headers: Mapping[str, str]) -> str | None:
+    """Return the charset parameter of the Content-Type among *headers*; None if there is none.
+
+    requests' function, but nothing is guessed from the media type.
+    """
+    return charset_of(headers.get("content-type") or "")
+
+
+def get_encodings_from_content(content: str) -> list[str]:
+    """Return the charsets that a text says it is in: of its ``<meta>`` elements, then of its XML declaration.
+
+    Args:
+        content: HTML or XML, decoded somehow; ASCII is enough to find them.
+
+    requests' function; a `Response` does not look into its body for a charset, its user may::
+
+        response.encoding = get_encodings_from_content(response.text)[0]
+    """
+    return _META.findall(content) + _XML.findall(content[:2000])
 
 
 def text_codec(charset: str | None) -> str | None:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from client.cookies import add_dict_to_cookiejar, dict_from_cookiejar
+from client.cookies import add_dict_to_cookiejar, cookiejar_from_dict, dict_from_cookiejar
 from client.defaults import default_headers
+from client.text import get_encoding_from_headers, get_encodings_from_content
 
-
-__all__ = ["add_dict_to_cookiejar", "default_headers", "dict_from_cookiejar"]
+__all__ = [
+    "add_dict_to_cookiejar",
+    "cookiejar_from_dict",
+    "default_headers",
+    "dict_from_cookiejar",
+    "get_encoding_from_headers",
+    "get_encodings_from_content",
+]
