@@ -7,20 +7,21 @@ contexts) are arguments of `client.Session`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from client.exceptions import InvalidSchema
+from client.exceptions import InvalidRequest, InvalidSchema
 from client.exchange import CallOptions, transact
 from client.headers import CaseInsensitiveDict
 from client.response import Response
 from client.retries import Retry
-from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, Deadline, Timeouts
+from client.timeouts import DEFAULT_TIMEOUTS, Deadline, Timeouts
+from client.transport.dialer import NetworkOptions
 from client.transport.pool import DEFAULT_LIMITS, ConnectionPool
 from client.transport.tls import TLSSettings
 from client.transport.wire import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from client.request import PreparedRequest
     from client.timeouts import TimeoutTypes
@@ -58,14 +59,19 @@ class BaseAdapter:
 
 
 class HTTPAdapter(BaseAdapter):
-    """Sends http and https requests.
+    """Sends http and https requests through a pool of its own.
+
+    A subclass may override `send`, `init_poolmanager` and `add_headers`. Mounted on a session, it obeys that
+    session's address filter, and takes its resolver, local address and socket options where it has none.
 
     Args:
         pool_connections: Accepted for requests' signature; connections to any number of origins are kept.
         pool_maxsize: Unused connections that are kept, in all; and connections to one origin if *pool_block*.
-        max_retries: Further attempts: a number, `client.Retry`, or urllib3's ``Retry``.
+        max_retries: Further attempts: a number, `client.Retry`, or urllib3's ``Retry``. 0: what the session says.
         pool_block: Wait for a connection where *pool_maxsize* are in use, instead of opening another.
     """
+
+    poolmanager: Transport
 
     def __init__(
         self,
@@ -76,19 +82,51 @@ class HTTPAdapter(BaseAdapter):
     ) -> None:
         """Open nothing yet."""
         self.max_retries = Retry.of(max_retries)
+        self._pool_connections = pool_connections
         self._pool_maxsize = pool_maxsize
         self._pool_block = pool_block
-        limits = DEFAULT_LIMITS._replace(idle=max(pool_connections, pool_maxsize))
-        self._transport: Transport = ConnectionPool(
-            limits._replace(per_origin=pool_maxsize) if pool_block else limits
-        )
+        self._ssl_context: Any = None
+        self.init_poolmanager(pool_connections, pool_maxsize, block=pool_block)
 
     @classmethod
     def around(cls, transport: Transport) -> HTTPAdapter:
         """Return an adapter that sends through *transport*, a session's own."""
         adapter = cls()
-        adapter._transport = transport
+        adapter.poolmanager = transport
         return adapter
+
+    def init_poolmanager(
+        self,
+        connections: int,
+        maxsize: int,
+        block: bool = False,
+        *,
+        ssl_context: Any = None,
+        source_address: tuple[str, int] | None = None,
+        socket_options: Iterable[tuple[int, int, int | bytes]] | None = None,
+    ) -> None:
+        """Make the pool, ``self.poolmanager``; a subclass may add what it is to be made with (requests' seam).
+
+        Args:
+            connections, maxsize, block: The constructor's ``pool_connections``, ``pool_maxsize``, ``pool_block``.
+            ssl_context: An `ssl.SSLContext` in place of ``verify=True`` and certifi's roots.
+            source_address: (IP address, 0) to connect from.
+            socket_options: As in `client.Session`.
+
+        Raises:
+            InvalidRequest: *source_address* names a port: there would be one connection at a time.
+        """
+        if source_address is not None and source_address[1]:
+            raise InvalidRequest("source_address: the port must be 0")
+        self._ssl_context = ssl_context
+        limits = DEFAULT_LIMITS._replace(idle=max(connections, maxsize))
+        self.poolmanager = ConnectionPool(
+            limits._replace(per_origin=maxsize) if block else limits,
+            NetworkOptions(
+                local_address=None if source_address is None else source_address[0],
+                socket_options=socket_options,
+            ),
+        )
 
     def send(
         self,
@@ -99,11 +137,14 @@ class HTTPAdapter(BaseAdapter):
         cert: CertTypes = None,
         proxies: Mapping[str, str | None] | None = None,
     ) -> Response:
-        """Send *request* and return its response with the body unread.
+        """Send *request* and return its response, redirect or not.
+
+        Called by a session, it keeps to that call's total timeout, cancellation, limits and callbacks as well. In
+        a subclass that overrides this method the response comes with its body unread, as in requests.
 
         Args:
             request, stream, verify, cert, proxies: As in `BaseAdapter.send`.
-            timeout: As a session takes it; None for the defaults, which are finite.
+            timeout: As a session takes it; None for the session's, or else the defaults, which are finite.
 
         Raises:
             InvalidSchema: The URL is neither http nor https.
@@ -112,19 +153,33 @@ class HTTPAdapter(BaseAdapter):
         url = request._url
         if url is None or url.scheme not in ("http", "https", "http+unix"):
             raise InvalidSchema("HTTPAdapter sends http and https only", request=request)
+        if not hasattr(self.poolmanager, "round_trip"):
+            raise InvalidRequest(
+                "poolmanager must be made by init_poolmanager; a TLS context, source_address and "
+                "socket_options are its arguments"
+            )
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
-        options = CallOptions(
-            timeouts=Timeouts.of(NOT_GIVEN if timeout is None else timeout).or_else(DEFAULT_TIMEOUTS),
-            tls=TLSSettings(verify, cert),
-            retries=self.max_retries,
-            stream=True,  # the session reads the body, when it knows that no redirect follows
-        )
-        call = Call(Deadline(options.timeouts), options.tls)
+        given, call = request._under_way or (None, None)
+        tls = TLSSettings(self._ssl_context if verify is True and self._ssl_context else verify, cert)
+        if given is not None and (given.tls.verify, given.tls.cert) == (tls.verify, tls.cert):
+            tls = given.tls  # with the context that it has made, and what else it holds
+        timeouts = _timeouts(timeout, given)
+        settings = {} if given is None else {name: getattr(given, name) for name in CallOptions.__slots__}
+        is_seen = (
+            type(self).send is not HTTPAdapter.send
+        )  # who overrides it may want to read the body himself
+        settings |= {"timeouts": timeouts, "tls": tls, "stream": stream or is_seen}
+        if self.max_retries.total != 0:
+            settings["retries"] = self.max_retries
+        own = Call(Deadline(timeouts), tls)
+        if call is not None:
+            own.deadline.expires_at = call.deadline.expires_at
+            own.cancel, own.trace, own.on_informational = call.cancel, call.trace, call.on_informational
         if proxies:
             from client.proxies import ProxyMap
 
-            call.proxy = ProxyMap(proxies).choose(url)
-        response = transact(self._transport, request, options, call)
+            own.proxy = ProxyMap(proxies).choose(url)
+        response = transact(self.poolmanager, request, CallOptions(**settings), own)
         response.connection = self
         return response
 
@@ -150,18 +205,53 @@ class HTTPAdapter(BaseAdapter):
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._transport.close()
+        close = getattr(self.poolmanager, "close", None)
+        if close is not None:
+            close()
+
+    def _obey(self, session: ConnectionPool) -> None:
+        """Make the pool anew with what *session*'s pool says about addresses, where it says anything.
+
+        An address filter guards against requests to a private network; mounting must be no way round it.
+        """
+        own = self.poolmanager
+        if own is session or not isinstance(own, ConnectionPool):
+            return
+        merged = NetworkOptions(
+            resolver=own.options.resolver or session.options.resolver,
+            address_filter=_both(own.options.address_filter, session.options.address_filter),
+            socket_options=own.options.socket_options or session.options.socket_options,
+        )
+        merged.local = own.options.local or session.options.local
+        own.close()
+        self.poolmanager = ConnectionPool(own.limits, merged, own.uds or session.uds)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Keep the settings; connections do not travel."""
-        return {name: value for name, value in self.__dict__.items() if name != "_transport"}
+        """Keep the settings; connections and TLS contexts do not travel."""
+        return {name: value for name, value in self.__dict__.items() if name not in _NOT_PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Start with a pool of its own."""
-        HTTPAdapter.__init__(
-            self,
-            pool_maxsize=state["_pool_maxsize"],
-            max_retries=state["max_retries"],
-            pool_block=state["_pool_block"],
-        )
+        """Start with a pool of its own, made by `init_poolmanager` as a subclass may have it."""
         self.__dict__.update(state)
+        self._ssl_context = None
+        self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)
+
+
+_NOT_PICKLED: Final = frozenset({"poolmanager", "_ssl_context"})
+
+
+def _timeouts(timeout: Any, given: CallOptions | None) -> Timeouts:
+    """Return the limits of a call from what ``send`` was given, which a subclass may have changed."""
+    limits = DEFAULT_TIMEOUTS if given is None else given.timeouts
+    if timeout is None or timeout == (limits.connect, limits.read):
+        return limits
+    return Timeouts.of(timeout).or_else(limits)
+
+
+def _both(
+    one: Callable[[str], bool] | None, other: Callable[[str], bool] | None
+) -> Callable[[str], bool] | None:
+    """Return a filter of addresses that passes what both pass."""
+    if one is None or other is None or one is other:
+        return one or other
+    return lambda address: one(address) and other(address)

@@ -50,6 +50,9 @@ _DEFAULT_HEADERS: Final = {
 #: Different TLS settings that are remembered with their contexts; calls rarely bring more than two.
 _MAX_TLS_SETTINGS: Final = 16
 
+#: What a pickled session leaves behind.
+_WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_fields", "_proxies_seen", "_options"})
+
 
 class Defaults:
     """The settings of a session; see `client.session.Session`, which sets them, for what each means."""
@@ -71,15 +74,28 @@ class Defaults:
     hooks: dict[str, list[Callable[..., Any]]]
 
     def __init__(self, cookies: Any, verify: VerifyTypes | NotGiven) -> None:
-        """Take over what is behind a property, and start with nothing worked out."""
+        """Take over what is behind a property."""
         self.cookies = cookies
         self._verify = verify
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start with nothing worked out."""
         self._lock = allocate_lock()
         self._environment: Environment | None = None
         self._tls: dict[TLSSettings, TLSSettings] = {}
         self._fields: tuple[Any, int, list[tuple[bytes, bytes]] | None] | None = None
         self._proxies_seen: dict[str, str | None] = {}
         self._options: CallOptions | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what was set, not what was worked out."""
+        return {name: value for name, value in self.__dict__.items() if name not in _WORKED_OUT}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the settings over; the environment is read anew, it may be another machine's."""
+        self._begin()
+        self.__dict__.update(state)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; the options that were worked out are worked out anew at the next call."""
@@ -103,6 +119,28 @@ class Defaults:
     @verify.setter
     def verify(self, verify: VerifyTypes) -> None:
         self._verify = verify
+
+    def merge_environment_settings(
+        self,
+        url: str | bytes | URL,
+        proxies: Mapping[str, str | None] | None = None,
+        stream: bool | None = None,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes = None,
+    ) -> dict[str, Any]:
+        """Return the settings that a call of `request` with these arguments would use.
+
+        Returns:
+            The arguments of `send` under their names: ``proxies``, ``stream``, ``verify``, ``cert``.
+        """
+        parse_url(url)
+        options = self._options_for(proxies=proxies, stream=stream, verify=verify, cert=cert)
+        return {
+            "proxies": {} if options.proxies is None else options.proxies.as_dict(),
+            "stream": options.stream,
+            "verify": options.tls.verify,
+            "cert": options.tls.cert,
+        }
 
     def _prepare(
         self,

@@ -111,6 +111,8 @@ class PreparedRequest(Hooked):
     _at_home: bool = True
     #: Credentials for other origins; None if the caller gave his own, or reads none.
     _netrc: Netrc | None = None
+    #: The call that it is sent by, for a mounted adapter: its `CallOptions` and `Call`.
+    _under_way: Any = None
     #: An auth object with an `auth_flow`, for whoever drives the exchange.
     _auth: Any = None
 
@@ -356,6 +358,7 @@ class PreparedRequest(Hooked):
         """
         state = self.__dict__.copy()
         state.pop("_auth", None)
+        state.pop("_under_way", None)
         state.pop("_netrc", None)
         if not isinstance(self.body, str | bytes | None):
             state["body"] = gone = used_up()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from client.defaults import Defaults, default_headers
-from client.exceptions import InvalidRequest, InvalidSchema, SessionClosed
+from client.exceptions import InvalidRequest, SessionClosed
 from client.exchange import add_cookies, run
 from client.merging import merge_headers
+from client.mounts import Mounts
 from client.request import PreparedRequest, Request
 from client.timeouts import NOT_GIVEN, timeout_error
 from client.transport.dialer import NetworkOptions
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
     from client.adapters import BaseAdapter
     from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
+    from client.exchange import CallOptions
     from client.parallel import Job
     from client.response import Response
-    from client.exchange import CallOptions
     from client.retries import Attempt, Retry
     from client.timeouts import NotGiven, TimeoutTypes
     from client.transport.cancel import CancelToken
@@ -41,11 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "session"]
 
-#: Schemes that need no mounted adapter.
-_OWN_SCHEMES: Final = frozenset({"http", "https", "http+unix"})
 
-
-class Session(Defaults):
+class Session(Defaults, Mounts):
     """A place for everything that calls have in common.
 
     Args:
@@ -285,28 +283,6 @@ class Session(Defaults):
         options = self._options_for(**arguments)
         return self._offload(request, options) if self.offload else run(self, request, options)
 
-    def merge_environment_settings(
-        self,
-        url: str | bytes | URL,
-        proxies: Mapping[str, str | None] | None = None,
-        stream: bool | None = None,
-        verify: VerifyTypes | None = None,
-        cert: CertTypes = None,
-    ) -> dict[str, Any]:
-        """Return the settings that a call of `request` with these arguments would use.
-
-        Returns:
-            The arguments of `send` under their names: ``proxies``, ``stream``, ``verify``, ``cert``.
-        """
-        parse_url(url)
-        options = self._options_for(proxies=proxies, stream=stream, verify=verify, cert=cert)
-        return {
-            "proxies": {} if options.proxies is None else options.proxies.as_dict(),
-            "stream": options.stream,
-            "verify": options.tls.verify,
-            "cert": options.tls.cert,
-        }
-
     # -- on workers -----------------------------------------------------------------------------------------------
 
     def submit(
@@ -388,27 +364,6 @@ class Session(Defaults):
 
         return as_completed(self, self._pool(), jobs, on_error, arguments)
 
-    # -- adapters ------------------------------------------------------------------------------------------------
-
-    def mount(self, prefix: str, adapter: BaseAdapter) -> None:
-        """Send requests whose URL starts with *prefix* through *adapter*; the longest prefix wins."""
-        self.adapters[prefix] = adapter
-        for shorter in [key for key in self.adapters if len(key) < len(prefix)]:
-            self.adapters.move_to_end(shorter)
-
-    def get_adapter(self, url: str) -> BaseAdapter:
-        """Return the adapter for *url*: a mounted one, or one around this session's own transport.
-
-        Raises:
-            InvalidSchema: There is none for the URL's scheme.
-        """
-        from client.adapters import HTTPAdapter
-
-        adapter = self._adapter_for(parse_url(url))
-        if adapter is None:
-            adapter = HTTPAdapter.around(self._transport)
-        return adapter
-
     # -- life ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -422,12 +377,16 @@ class Session(Defaults):
         if workers is not None:
             workers.close()
         self._transport.close()
+        for adapter in self.adapters.values():
+            adapter.close()
 
     def abort(self) -> None:
         """Stop everything at once: every call under way, on any thread, raises `SessionClosed`."""
-        abort = getattr(self._transport, "abort", None)
-        if abort is not None:
-            abort(SessionClosed("the session was aborted while the call was under way"))
+        pools = [getattr(adapter, "poolmanager", None) for adapter in self.adapters.values()]
+        for transport in (self._transport, *pools):
+            abort = getattr(transport, "abort", None)
+            if abort is not None:
+                abort(SessionClosed("the session was aborted while the call was under way"))
         self.close()
 
     def __enter__(self) -> Self:
@@ -437,6 +396,19 @@ class Session(Defaults):
     def __exit__(self, *_: object) -> None:
         """Close the session."""
         self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep settings, cookies and adapters; connections and workers do not travel."""
+        state = super().__getstate__() | {"_worker_pool": None}
+        if isinstance(self._transport, ConnectionPool):
+            state["_transport"] = (self._transport.limits, self._transport.options, self._transport.uds)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Start with no connection, as a new session does."""
+        super().__setstate__(state)
+        if isinstance(self._transport, tuple):
+            self._transport = ConnectionPool(*self._transport)
 
     def __repr__(self) -> str:
         """Show the connections' state."""
@@ -470,18 +442,6 @@ class Session(Defaults):
             future.token.cancel(late)
             raise late
         return future.result()
-
-    def _adapter_for(self, url: URL) -> BaseAdapter | None:
-        """Return the mounted adapter for *url*, None for this session's own transport."""
-        if not self.adapters and url.scheme in _OWN_SCHEMES:
-            return None
-        text = str(url).lower()
-        for prefix, adapter in self.adapters.items():
-            if text.startswith(prefix.lower()):
-                return adapter
-        if url.scheme in _OWN_SCHEMES:
-            return None
-        raise InvalidSchema(f"No connection adapters were found for {url.redacted}")
 
 
 def session() -> Session:

@@ -1,0 +1,122 @@
+"""Which adapter serves which URL, and redirects that a caller follows himself: requests' seams of a session.
+
+A session without mounted adapters never loads them; its own transport serves http, https and http+unix.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from client.exceptions import InvalidSchema, TooManyRedirects
+from client.timeouts import NOT_GIVEN
+from client.transport.pool import ConnectionPool
+from client.url import parse_url
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+    from collections.abc import Iterator, Mapping
+
+    from client.adapters import BaseAdapter
+    from client.request import PreparedRequest
+    from client.response import Response
+    from client.timeouts import TimeoutTypes
+    from client.transport.tls import CertTypes, VerifyTypes
+    from client.transport.wire import Transport
+    from client.url import URL
+
+__all__ = ["Mounts"]
+
+#: Schemes that need no mounted adapter.
+_OWN_SCHEMES: Final = frozenset({"http", "https", "http+unix"})
+
+
+class Mounts:
+    """The part of a session that knows its adapters; see `client.session.Session`."""
+
+    adapters: OrderedDict[str, BaseAdapter]
+    max_redirects: int
+    _transport: Transport
+
+    def mount(self, prefix: str, adapter: BaseAdapter) -> None:
+        """Send requests whose URL starts with *prefix* through *adapter*; the longest prefix wins."""
+        obey = getattr(adapter, "_obey", None)
+        if obey is not None and isinstance(self._transport, ConnectionPool):
+            obey(self._transport)
+        self.adapters[prefix] = adapter
+        for shorter in [key for key in self.adapters if len(key) < len(prefix)]:
+            self.adapters.move_to_end(shorter)
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """Return the adapter for *url*: a mounted one, or one around this session's own transport.
+
+        Raises:
+            InvalidSchema: There is none for the URL's scheme.
+        """
+        adapter = self._adapter_for(parse_url(url))
+        if adapter is None:
+            from client.adapters import HTTPAdapter
+
+            adapter = HTTPAdapter.around(self._transport)
+        return adapter
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Return the URL that `resolve_redirects` would go to after *resp*; None if it is not a redirect."""
+        following = resp.next
+        return None if following is None else following.url
+
+    def resolve_redirects(
+        self,
+        resp: Response,
+        req: PreparedRequest,
+        stream: bool | None = False,
+        timeout: TimeoutTypes = NOT_GIVEN,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes = None,
+        proxies: Mapping[str, str | None] | None = None,
+        yield_requests: bool = False,
+        **adapter_kwargs: Any,
+    ) -> Iterator[Any]:
+        """Follow the redirects of a response that was got with ``allow_redirects=False``, one step at a time.
+
+        Args:
+            resp: Where to start; nothing is yielded if it is no redirect.
+            req: Not used, *resp* knows its request; requests' signature.
+            stream, timeout, verify, cert, proxies: For each step, as `Session.send` takes them.
+            yield_requests: Yield the `PreparedRequest` of the first step instead, and send nothing.
+            adapter_kwargs: Further arguments of `Session.send`.
+
+        Yields:
+            Each `Response`, the last one no redirect; ``history`` holds those before it.
+
+        Raises:
+            TooManyRedirects: After ``max_redirects`` steps.
+            RequestException: As `Session.send`.
+        """
+        history: list[Response] = []
+        while (following := resp.next) is not None:
+            if yield_requests:
+                yield following
+                return
+            history.append(resp)
+            if len(history) > self.max_redirects:
+                message = f"Exceeded {self.max_redirects} redirects."
+                raise TooManyRedirects(message, response=resp)
+            resp.close()
+            resp = self.send(  # type: ignore[attr-defined]  # the session's
+                following, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies,
+                **adapter_kwargs, allow_redirects=False,
+            )  # fmt: skip
+            resp.history = history.copy()
+            yield resp
+
+    def _adapter_for(self, url: URL) -> BaseAdapter | None:
+        """Return the mounted adapter for *url*, None for this session's own transport."""
+        if not self.adapters and url.scheme in _OWN_SCHEMES:
+            return None
+        text = str(url).lower()
+        for prefix, adapter in self.adapters.items():
+            if text.startswith(prefix.lower()):
+                return adapter
+        if url.scheme in _OWN_SCHEMES:
+            return None
+        raise InvalidSchema(f"No connection adapters were found for {url.redacted}")
