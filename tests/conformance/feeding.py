@@ -102,7 +102,7 @@ def sent_nothing_more(connection: protocol.Connection) -> bool:
     """Finish our side of the exchange, then say whether the connection takes another."""
     if connection.our_state is protocol.SEND_RESPONSE:
         connection.send(EMPTY_RESPONSE)
-        if connection.our_state is protocol.SWITCHED_PROTOCOL:
+        if protocol.SWITCHED_PROTOCOL in connection.states.values():
             return False  # we have just granted a CONNECT
         connection.send(END)
     try:
