@@ -1,8 +1,8 @@
 """HTTP/1.1 without I/O: bytes in, events out, and back, for both roles.
 
-Everything to begin with: `Connection`, the events, and the sentinels for roles and states. The API is h11's; what differs and
-what is new is listed in docs/from-h11.md, how to use it alone in docs/sans-io.md. Nothing here opens a socket,
-reads a clock, starts a thread, or imports anything but the standard library.
+Everything to begin with: `Connection`, the events, and the sentinels for roles and states. The API is h11's;
+what differs and what is new is listed in docs/from-h11.md, how to use it alone in docs/sans-io.md. Nothing
+here opens a socket, reads a clock, starts a thread, or imports anything but the standard library.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Bytes received and not yet parsed.
 
-One whole read stays the very object that came in, so that a body goes out as a slice of it, or as itself. Only what is left
-over of an unfinished line or head is ever joined to the next read, and that in time linear in the bytes received,
-however small the reads are.
+One whole read stays the very object that came in, so that a body goes out as a slice of it, or as itself.
+Only what is left over of an unfinished line or head is ever joined to the next read, and that in time linear
+in the bytes received, however small the reads are.
 """
 
 from __future__ import annotations

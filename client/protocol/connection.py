@@ -1,15 +1,16 @@
 """`Connection`: one HTTP/1.1 connection seen from one of its ends, without a socket.
 
-Events go in by `send` and come out as bytes; bytes go in by `receive_data` and come out as events by `next_event`. This room
-only ties the others together: what is legal is in `state`, where bodies end in `framing`, the bytes in `readers` and
+Events go in by `send` and come out as bytes; bytes go in by `receive_data` and come out as events by
+`next_event`. This room only ties the others together: what is legal is in `state`, where bodies end in
+`framing`, the bytes in `readers` and
 `writers`. No I/O, no clock, no thread; a connection belongs to one caller at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, TypeAlias, overload
+from typing import TYPE_CHECKING, Final, TypeAlias, overload
 
+from .body_readers import ChunkedReader, CoalescingChunkedReader, LengthReader, UntilCloseReader
 from .buffer import ReceiveBuffer
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import (
@@ -23,19 +24,14 @@ from .events import (
 )
 from .framing import UNTIL_CLOSE, comma_list, framing_fault, has_close, request_body, response_body
 from .grammar import CHUNK_LINE_LENIENT, CHUNK_LINE_STRICT
-from .headers import BytesLike, replace_field, without_fields
 from .readers import (
     NOTHING_TO_READ,
     REFUSE_TO_READ,
     HeadReader,
     Limits,
-    ChunkedReader,
-    CoalescingChunkedReader,
-    LengthReader,
     NothingToRead,
     RequestReader,
     ResponseReader,
-    UntilCloseReader,
     first_line,
 )
 from .state import (
@@ -60,13 +56,18 @@ from .writers import (
     BodyWriter,
     body_writer,
     check_length_in_bytes,
+    frame_response,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .headers import BytesLike
 
 __all__ = ["Connection"]
 
-Pause: TypeAlias = "type[NEED_DATA] | type[PAUSED]"
+Pause: TypeAlias = "type[NEED_DATA | PAUSED]"
 
-FRAMING_FIELDS: Final = frozenset({b"content-length", b"transfer-encoding"})
 #: The peer's states in which its bytes are parsed, and those in which they are no longer HTTP.
 READING_STATES: Final = frozenset({IDLE, SEND_RESPONSE, SEND_BODY})
 SWITCH_STATES: Final = frozenset({MIGHT_SWITCH_PROTOCOL, SWITCHED_PROTOCOL})
@@ -77,8 +78,8 @@ class Connection:
 
     Args:
         our_role: `CLIENT` or `SERVER`.
-        max_incomplete_event_size: h11's one limit, in bytes: if given, it replaces ``head``, ``chunk_line`` and ``trailers``
-            of *limits*.
+        max_incomplete_event_size: h11's one limit, in bytes: if given, it replaces ``head``, ``chunk_line``
+            and ``trailers`` of *limits*.
         limits: What the peer may send; the defaults of `Limits` if not given.
         coalesce_chunks: Deliver all that is buffered of a chunked body as one `Data`, instead of one a chunk.
 
@@ -88,10 +89,10 @@ class Connection:
     Attributes:
         our_role: As given.
         their_role: The other one.
-        their_http_version: What the peer last said it speaks, like ``b"1.1"``; None before its first head. Kept by
-            `start_next_cycle`.
-        client_is_waiting_for_100_continue: The client sent ``Expect: 100-continue``, no response came yet, and it did not
-            start its body either. RFC 9110 section 10.1.1.
+        their_http_version: What the peer last said it speaks, like ``b"1.1"``; None before its first head.
+            Kept by `start_next_cycle`.
+        client_is_waiting_for_100_continue: The client sent ``Expect: 100-continue``, no response came yet,
+            and it did not start its body either. RFC 9110 section 10.1.1.
     """
 
     __slots__ = (
@@ -172,7 +173,10 @@ class Connection:
 
     @property
     def trailing_data(self) -> tuple[bytes, bool]:
-        """What was received and not parsed, and whether the peer closed its half behind it; for a switch of protocols."""
+        """What was received and not parsed, and whether the peer closed its half behind it.
+
+        After a switch of protocols it belongs to the next one.
+        """
         return (bytes(self._buffer), self._eof)
 
     @property
@@ -185,8 +189,8 @@ class Connection:
             return CloseReason.PROTOCOL_SWITCHED
         if self._state.close_reason is not None:
             return self._state.close_reason
-        # Behind a response, or before the next request was sent, bytes answer nothing; that request would get them for
-        # its response (RFC 9112 section 9.2). A server finds the client's next request there.
+        # Behind a response, or before the next request was sent, bytes answer nothing; that request would get
+        # them for its response (RFC 9112 section 9.2). A server finds the client's next request there.
         if self._buffer:
             unexpected = self.our_role is CLIENT and self.their_state in (DONE, IDLE)
             return CloseReason.UNEXPECTED_DATA if unexpected else None
@@ -196,7 +200,8 @@ class Connection:
         """Make ready for the next request and response on this connection.
 
         Raises:
-            LocalProtocolError: `close_reason` says why not, or one of the messages is not complete. Nothing changes.
+            LocalProtocolError: `close_reason` says why not, or one of the messages is not complete. Nothing
+                changes.
         """
         if (self._buffer or self._eof) and (reason := self.close_reason) is not None:
             raise LocalProtocolError(f"not in a reusable state: {reason.value}")
@@ -221,7 +226,8 @@ class Connection:
             The bytes, maybe none; None for `ConnectionClosed`: close the socket, or its sending half.
 
         Raises:
-            LocalProtocolError: The event is not legal now. `our_state` is then `ERROR`; nothing can be sent any more.
+            LocalProtocolError: The event is not legal now. `our_state` is then `ERROR`; nothing can be sent
+                any more.
             TypeError: *event* is no event, or its ``data`` is not bytes-like.
         """
         pieces = self.send_with_data_passthrough(event)
@@ -230,7 +236,8 @@ class Connection:
     def send_with_data_passthrough(self, event: Event) -> list[BytesLike] | None:
         """Do what `send` does, but return the bytes in pieces, of which one is the very ``data`` of a `Data`.
 
-        That object needs nothing but a ``len``: it may stand for a file that the caller then sends in its place.
+        That object needs nothing but a ``len``: it may stand for a file that the caller then sends in its
+        place.
 
         Raises:
             LocalProtocolError: As `send`.
@@ -292,7 +299,8 @@ class Connection:
         return head
 
     def _send_response(self, response: Response) -> bytes:
-        response = self._frame_response(response)
+        must_close = self._state.close_reason is not None or self.their_state is ERROR
+        response = frame_response(response, self._request_method, self.their_http_version, must_close)
         head = response.encode()
         length = response_body(response.headers.control, response.status_code, self._request_method)
         self._process_response(self.our_role, response)
@@ -303,7 +311,7 @@ class Connection:
         if self.our_role is CLIENT:
             self.client_is_waiting_for_100_continue = False
         data = event.data
-        if type(data) is not bytes and type(data) is not bytearray:
+        if type(data) is not bytes:
             check_length_in_bytes(data)
         return self._body_writer.write(data)
 
@@ -312,44 +320,14 @@ class Connection:
             self.client_is_waiting_for_100_continue = False
         return self._body_writer.write_end(event.headers)
 
-    def _frame_response(self, response: Response) -> Response:
-        """Return *response* with the framing fields that its client needs, and ``Connection: close`` where it must stand.
-
-        The caller may set Content-Length; otherwise the body goes out chunked, or to a client of HTTP/1.0, or one that never
-        sent a legible request, until the close. A response to HEAD gets the fields that GET would get.
-        """
-        headers, control = response.headers, response.headers.control
-        must_close = self._state.close_reason is not None or self.their_state is ERROR
-        if response.status_code == 204 or (self._request_method == b"CONNECT" and response.status_code < 300):
-            # RFC 9110 sections 8.6 and 9.3.6, RFC 9112 section 6.1: neither field may stand here.
-            headers = without_fields(headers, FRAMING_FIELDS)
-        elif response.status_code != 304 and (
-            b"transfer-encoding" in control or b"content-length" not in control
-        ):
-            headers = without_fields(headers, FRAMING_FIELDS)
-            if self.their_http_version is not None and self.their_http_version >= b"1.1":
-                headers = replace_field(headers, b"Transfer-Encoding", [b"chunked"])
-            elif self._request_method != b"HEAD":
-                must_close = True
-        if must_close:
-            options = {*comma_list(control, b"connection"), b"close"} - {b"keep-alive"}
-            headers = replace_field(headers, b"Connection", sorted(options))
-        if headers is response.headers:
-            return response
-        return Response(
-            status_code=response.status_code,
-            headers=headers,
-            http_version=response.http_version,
-            reason=response.reason,
-        )
-
     # ---- receiving
 
     def receive_data(self, data: BytesLike) -> Iterator[Event]:
         """Store *data*, and return an iterator over the events that it completes.
 
-        The bytes are stored at once; they are parsed as the iterator advances, or by `next_event`: both take from the
-        same queue, so the iterator may be dropped, as h11's callers do. It ends before `NEED_DATA` or `PAUSED`, and after
+        The bytes are stored at once; they are parsed as the iterator advances, or by `next_event`: both take
+        from the same queue, so the iterator may be dropped, as h11's callers do. It ends before `NEED_DATA`
+        or `PAUSED`, and after
         `ConnectionClosed`. bytes that arrive in an empty buffer are not copied.
 
         Args:
@@ -375,13 +353,15 @@ class Connection:
         """Parse the next event out of what was received, and follow it in the state machine.
 
         Returns:
-            An event; or `NEED_DATA`, if `receive_data` must be called first; or `PAUSED`, if nothing is parsed before
-            `start_next_cycle`, or never again, since the connection closes or switched protocols. After the first
+            An event; or `NEED_DATA`, if `receive_data` must be called first; or `PAUSED`, if nothing is
+            parsed before
+            `start_next_cycle`, or never again, since the connection closes or switched protocols. After the
+            first
             `ConnectionClosed`, every call returns one.
 
         Raises:
-            RemoteProtocolError: The peer broke the protocol, or closed in the middle of a message. `their_state` is
-                then `ERROR`, and every further call raises.
+            RemoteProtocolError: The peer broke the protocol, or closed in the middle of a message.
+                `their_state` is then `ERROR`, and every further call raises.
         """
         try:
             event = self._reader.read()
@@ -409,8 +389,8 @@ class Connection:
     def passthrough_available(self) -> int:
         """Return how many next bytes on the wire are nothing but body, and may bypass `receive_data`.
 
-        0 while anything is buffered, so call `next_event` until `NEED_DATA` first; ``sys.maxsize`` if only the close of the
-        connection ends the body. Of a chunked body, what is left of the current chunk.
+        0 while anything is buffered, so call `next_event` until `NEED_DATA` first; ``sys.maxsize`` if only
+        the close of the connection ends the body. Of a chunked body, what is left of the current chunk.
         """
         if self._buffer or self._eof:
             return 0
@@ -517,7 +497,8 @@ class Connection:
             self._state.process_request(role, connect=False, upgrade=False)
             self._request_method = method
             return 0
-        # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (section 10.1.1) means anything.
+        # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (section 10.1.1) means
+        # anything.
         modern = request.http_version >= b"1.1"
         length = request_body(control, request.http_version)
         self._state.process_request(

@@ -4,8 +4,8 @@
     |- LocalProtocolError    we tried it: an event constructor, `send` or `start_next_cycle` refused
     `- RemoteProtocolError   the peer did it: `next_event` refused; answer with `error_status_hint` and close
 
-No message holds more than `EXCERPT_BYTES` of what the peer sent, and what it holds is escaped, so that a log or
-a terminal can show it.
+No message holds more than `EXCERPT_BYTES` of what the peer sent, and what it holds is escaped, so that a log
+or a terminal can show it.
 """
 
 from __future__ import annotations

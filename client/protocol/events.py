@@ -1,7 +1,8 @@
-"""What happens in an HTTP/1.1 conversation, as objects: handed to `Connection.send`, returned by `Connection.next_event`.
+"""What happens in an HTTP/1.1 conversation, as objects: taken by `Connection.send`, returned by `next_event`.
 
-A caller's event is normalised to bytes, laid out and validated by its constructor; one that was read off the wire is not
-validated twice. What is sent is what was validated: assigning to a field of an event afterwards does not change it.
+A caller's event is normalised to bytes, laid out and validated by its constructor; one that was read off the
+wire is not validated twice. What is sent is what was validated: assigning to a field of an event afterwards
+does not change it.
 """
 
 from __future__ import annotations
@@ -79,8 +80,9 @@ class Request(Event):
     All text may be ASCII str or bytes-like and is kept as bytes.
 
     Raises:
-        LocalProtocolError: A part violates the grammar; no Host, two, or one that is no host (RFC 9112 section 3.2);
-            Content-Length that is no number or occurs twice; Transfer-Encoding other than chunked.
+        LocalProtocolError: A part violates the grammar; no Host, two, or one that is no host (RFC 9112
+            section 3.2); Content-Length that is no number or occurs twice; Transfer-Encoding other than
+            chunked.
         TypeError: Text that is neither str nor bytes-like.
     """
 
@@ -123,7 +125,7 @@ class Request(Event):
         try:
             return self._head
         except AttributeError:  # it came off the wire, and was never validated as something to send
-            return Request(method=self.method, target=self.target, headers=self.headers)._head
+            return Request(method=self.method, target=self.target, headers=self.headers).encode()
 
 
 class _ResponseBase(Event):
@@ -172,7 +174,7 @@ class _ResponseBase(Event):
         try:
             return self._head
         except AttributeError:  # it came off the wire, and was never validated as something to send
-            return type(self)(status_code=self.status_code, headers=self.headers, reason=self.reason)._head
+            return type(self)(status_code=self.status_code, headers=self.headers, reason=self.reason).encode()
 
 
 @final
@@ -205,8 +207,8 @@ class Response(_ResponseBase):
         reason: The reason phrase, empty by default.
 
     Raises:
-        LocalProtocolError: A part violates the grammar or the range; Content-Length that is no number or occurs twice;
-            Transfer-Encoding other than chunked.
+        LocalProtocolError: A part violates the grammar or the range; Content-Length that is no number or
+            occurs twice; Transfer-Encoding other than chunked.
         TypeError: Text that is neither str nor bytes-like.
     """
 
@@ -219,11 +221,12 @@ class Data(Event):
     """A part of a message body.
 
     Attributes:
-        data: Received: bytes, at least one. To send: bytes-like, or with `Connection.send_with_data_passthrough` any
-            object whose ``len`` is the number of bytes that the caller will write in its place.
+        data: Received: bytes, at least one. To send: bytes-like, or with
+            `Connection.send_with_data_passthrough` any object whose ``len`` is the number of bytes that the
+            caller will write in its place.
         chunk_start: Received only: these bytes are the first of a chunk.
-        chunk_end: Received only: these bytes are the last of a chunk. Intermediaries cut chunks anew: no meaning may
-            hang on either flag. With ``coalesce_chunks`` both are always False.
+        chunk_end: Received only: these bytes are the last of a chunk. Intermediaries cut chunks anew: no
+            meaning may hang on either flag. With ``coalesce_chunks`` both are always False.
     """
 
     __slots__ = ("chunk_end", "chunk_start", "data")

@@ -1,15 +1,18 @@
 """Where a message body ends, decided from the fields that say so. RFC 9112 section 6.3.
 
-The answer is one number: a length in bytes, `CHUNKED` or `UNTIL_CLOSE`. All rules about these fields live here, for both
-roles and both directions; they raise `LocalProtocolError`, which `next_event` turns into the peer's fault.
+The answer is one number: a length in bytes, `CHUNKED` or `UNTIL_CLOSE`. All rules about these fields live
+here, for both roles and both directions; they raise `LocalProtocolError`, which `next_event` turns into the
+peer's fault.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import LocalProtocolError, excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "CHUNKED",
@@ -19,9 +22,9 @@ __all__ = [
     "check_framing",
     "comma_list",
     "framing_fault",
+    "has_close",
     "request_body",
     "response_body",
-    "has_close",
 ]
 
 Control: TypeAlias = "Mapping[bytes, bytes]"
@@ -36,14 +39,14 @@ MAX_LENGTH: Final = 2**63 - 1
 MAX_LENGTH_DIGITS: Final = 20
 
 
-# RFC 9110 section 6.5.1: a field that frames, routes, modifies the request, authenticates or says how to process the
-# content must not arrive behind the content, where whoever checks it has long finished.
+# RFC 9110 section 6.5.1: a field that frames, routes, modifies the request, authenticates or says how to
+# process the content must not arrive behind the content, where whoever checks it has long finished.
 FORBIDDEN_TRAILERS: Final = frozenset(
-    b"content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade host"
-    b" cache-control expect max-forwards pragma range if-match if-none-match if-modified-since if-unmodified-since"
-    b" if-range authorization authentication-info proxy-authorization proxy-authenticate"
-    b" proxy-authentication-info www-authenticate cookie set-cookie age expires date location retry-after vary"
-    b" warning content-encoding content-type content-range".split()
+    b"content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade host "
+    b"cache-control expect max-forwards pragma range if-match if-none-match if-modified-since if-unmodified-since "
+    b"if-range authorization authentication-info proxy-authorization proxy-authenticate "
+    b"proxy-authentication-info www-authenticate cookie set-cookie age expires date location retry-after vary "
+    b"warning content-encoding content-type content-range".split()
 )
 
 
@@ -121,8 +124,8 @@ def response_body(control: Control, status_code: int, request_method: bytes | No
     """Return the body length of a final response, ours or the peer's. RFC 9112 section 6.3.
 
     Raises:
-        LocalProtocolError: Both Content-Length and Transfer-Encoding, or either of them malformed. The successful
-            answer to CONNECT is exempt: a client must ignore both there (rule 2).
+        LocalProtocolError: Both Content-Length and Transfer-Encoding, or either of them malformed. The
+            successful answer to CONNECT is exempt: a client must ignore both there (rule 2).
     """
     if request_method == b"CONNECT" and status_code < 300:
         return 0
@@ -148,8 +151,8 @@ def _check_not_both(control: Control) -> None:
 def framing_fault(control: Control, status_code: int, http_version: bytes) -> bool:
     """Tell whether a response has framing fields that it must not have, so that others may see its end elsewhere.
 
-    204 with a body announced and 205 with one (RFC 9110 sections 15.3.5, 15.3.6), Transfer-Encoding in 204 or in HTTP/1.0
-    (RFC 9112 section 6.1). ``Content-Length: 0`` in a 204 is wrong too, but common and harmless.
+    204 with a body announced and 205 with one (RFC 9110 sections 15.3.5, 15.3.6), Transfer-Encoding in 204 or
+    in HTTP/1.0 (RFC 9112 section 6.1). ``Content-Length: 0`` in a 204 is wrong too, but common and harmless.
     """
     if b"transfer-encoding" in control and http_version < b"1.1":
         return True

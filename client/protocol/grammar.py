@@ -1,8 +1,9 @@
 """The grammar of HTTP/1.1 as regular expressions over bytes, each under the ABNF that it implements.
 
-The law of the room: every repetition is possessive (``*+``, ``++``) or bounded, so that no input, however hostile,
-makes a match backtrack, and what is searched for begins at a line or behind what it cannot contain, so that no run
-of bytes is scanned twice: time is linear in the bytes looked at. RFC 9112 (messages), RFC 9110 section 5 (fields).
+The law of the room: every repetition is possessive (``*+``, ``++``) or bounded, so that no input, however
+hostile, makes a match backtrack, and what is searched for begins at a line or behind what it cannot contain,
+so that no run of bytes is scanned twice: time is linear in the bytes looked at. RFC 9112 (messages), RFC 9110
+section 5 (fields).
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ _TOKEN = _TCHAR + rb"++"
 
 # RFC 9110 section 5.5
 #   field-value = *field-content,  field-vchar = VCHAR / obs-text
-# Narrower than "MAY retain": no control byte but HTAB. NUL, CR and LF split messages (section 5.5); the others only
-# serve to smuggle past whoever strips or splits on them.
+# Narrower than "MAY retain": no control byte but HTAB. NUL, CR and LF split messages (section 5.5); the
+# others only serve to smuggle past whoever strips or splits on them.
 _TEXT = rb"[\t -~\x80-\xff]"
 
 TOKEN: Final = re.compile(_TOKEN)
@@ -64,8 +65,8 @@ FOLD: Final = re.compile(rb"(?<![ \t])(?:[ \t]*+\r\n[ \t]++)++")
 
 # RFC 9112 section 5
 #   field-line = field-name ":" OWS field-value OWS
-# Each line is taken with the CRLF before it, so that a block of them fits between a start line and the empty line.
-# No blank before the colon (section 5.1). Narrower: no blank behind the value; those who send one meet
+# Each line is taken with the CRLF before it, so that a block of them fits between a start line and the empty
+# line. No blank before the colon (section 5.1). Narrower: no blank behind the value; those who send one meet
 # `TRAILING_BLANKS` and are matched again.
 _FIELD = rb"\r\n" + _TOKEN + rb":" + _TEXT + rb"*+(?<![ \t])"
 FIELD_LINE: Final = re.compile(_FIELD + rb"(?=\r\n)")
@@ -89,14 +90,15 @@ CONTROL_FIELDS: Final = (
     b"transfer-encoding",
     b"upgrade",
 )
-#: Picks them out of lines that the grammar has passed, and that were lower-cased. It begins with one literal byte, which
-#: is searched for fastest.
+#: Picks them out of lines that the grammar has passed, and that were lower-cased. It begins with one literal
+#: byte, which is searched for fastest.
 CONTROL_FIELD: Final = re.compile(rb"\n(" + b"|".join(CONTROL_FIELDS) + rb"):[ \t]*+([^\r]*+)")
 
 # RFC 9112 section 4
 #   status-line = HTTP-version SP status-code SP [ reason-phrase ]
-# Wider: the second blank may be missing with the reason; too many servers leave it out (h11, llhttp accept it too).
-# Narrower: single blanks (section 4 warns of the lenient split), major version 1, and no status code below 100.
+# Wider: the second blank may be missing with the reason; too many servers leave it out (h11, llhttp accept it
+# too). Narrower: single blanks (section 4 warns of the lenient split), major version 1, and no status code
+# below 100.
 _STATUS_LINE = rb"HTTP/(1\.[0-9]) ([1-9][0-9][0-9])(?: (" + _TEXT + rb"*+))?+"
 STATUS_LINE: Final = re.compile(_STATUS_LINE + rb"(?=\r\n)")
 RESPONSE_HEAD: Final = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
@@ -130,7 +132,8 @@ HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%\-_~]++\]|" + _REG_NAME + rb")(?::
 #   chunk-ext  = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
 #   chunk-ext-val = token / quoted-string
 # Narrower: 16 digits, leading zeros included; section 7.1 tells recipients to guard the conversion.
-# Extensions are checked although they are ignored: whoever ends the line elsewhere than we do sees other chunks.
+# Extensions are checked although they are ignored: whoever ends the line elsewhere than we do sees other
+# chunks.
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]++|\\[\t -~\x80-\xff])*+"'
 _BWS = rb"[ \t]*+"
 _EXTENSIONS = (

@@ -1,11 +1,13 @@
 """Header fields: the sequence that events carry, and the two ways to make one, from a caller and from the wire.
 
-The few fields that the engine itself obeys are picked out in the same pass (`Headers.control`). RFC 9110 section 5.
+The few fields that the engine itself obeys are picked out in the same pass (`Headers.control`). RFC 9110
+section 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final, overload
 
 from .errors import LocalProtocolError, excerpt
@@ -43,8 +45,9 @@ SECRET_FIELDS: Final = frozenset(
     (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"authentication-info")
 )
 
-#: Valid names as callers spell them, each with its lower-case form if it is a control field, else empty. Names are worth
-#: remembering, since a program spells alike; values never are, since they are secrets. Bounded.
+#: Valid names as callers spell them, each with its lower-case form if it is a control field, else empty.
+#: Names are worth remembering, since a program spells alike; values never are, since they are secrets.
+#: Bounded.
 NAMES: Final[dict[bytes, bytes]] = {}
 MAX_NAMES: Final = 1024
 MAX_NAME_BYTES: Final = 64
@@ -59,9 +62,10 @@ class Headers(Sequence[tuple[bytes, bytes]]):
     It compares equal to any sequence of the same pairs. `raw_items` gives the names as they were spelled.
 
     Args:
-        lines: Field lines that the grammar has passed, each with the CRLF before it. They are taken apart on demand.
-        control: The fields that steer the protocol: lower-case name, and the lower-case values of all its lines, joined
-            by commas (RFC 9110 section 5.3).
+        lines: Field lines that the grammar has passed, each with the CRLF before it. They are taken apart on
+            demand.
+        control: The fields that steer the protocol: lower-case name, and the lower-case values of all its
+            lines, joined by commas (RFC 9110 section 5.3).
 
     Attributes:
         lines: As given.
@@ -134,7 +138,12 @@ def to_bytes(text: Text) -> bytes:
 
 def headers_from_wire(lines: bytes) -> Headers:
     """Wrap *lines*, which the grammar has passed, each with the CRLF before it."""
-    return Headers(lines, _joined(CONTROL_FIELD.findall(lines.lower())))
+    fields = CONTROL_FIELD.findall(lines.lower())
+    control = dict(fields)
+    if len(control) < len(fields):
+        for name in control:
+            control[name] = b", ".join([value for other, value in fields if other == name])
+    return Headers(lines, control)
 
 
 def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
@@ -145,7 +154,7 @@ def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
         TypeError: A name or value that is neither str nor bytes-like.
     """
     raw: list[tuple[Any, Any]] = fields.raw_items() if type(fields) is Headers else list(fields)
-    control = []
+    control: dict[bytes, bytes] = {}
     for name, value in raw:
         if type(name) is not bytes or type(value) is not bytes:
             return headers_from_caller([(to_bytes(name), to_bytes(value)) for name, value in raw])
@@ -154,13 +163,15 @@ def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
         except KeyError:
             control_name = _learn_name(name)
         if control_name:
-            control.append((control_name, value.lower()))
-    joined = _joined(control)
-    if b"transfer-encoding" in joined:  # codings have no case (RFC 9112 section 7)
+            value = value.lower()
+            if control_name in control:
+                value = b"%b, %b" % (control[control_name], value)
+            control[control_name] = value
+    if b"transfer-encoding" in control:  # codings have no case (RFC 9112 section 7)
         raw = [
             (name, value.lower() if name.lower() == b"transfer-encoding" else value) for name, value in raw
         ]
-    return Headers(field_lines(raw), joined), len(raw)
+    return Headers(field_lines(raw), control), len(raw)
 
 
 def field_lines(raw: Iterable[tuple[Any, Any]]) -> bytes:
@@ -171,8 +182,8 @@ def field_lines(raw: Iterable[tuple[Any, Any]]) -> bytes:
 def is_section(lines: bytes, pattern: re.Pattern[bytes], line_ends: int) -> bool:
     """Tell whether *lines* is what *pattern* says, in as many lines as were put into it.
 
-    The names in it are tokens, so each ends at the first colon of its line; the count tells that no value brought a line
-    of its own, which the pattern alone would take for one more field.
+    The names in it are tokens, so each ends at the first colon of its line; the count tells that no value
+    brought a line of its own, which the pattern alone would take for one more field.
     """
     return pattern.fullmatch(lines) is not None and lines.count(b"\n") == line_ends
 
@@ -181,7 +192,8 @@ def trailers_from_caller(fields: HeaderFields) -> Headers:
     """Normalise and validate the trailers that a caller wants to send.
 
     Raises:
-        LocalProtocolError: As `headers_from_caller`; a value with a control character, or with a blank at either end.
+        LocalProtocolError: As `headers_from_caller`; a value with a control character, or with a blank at
+            either end.
         TypeError: A name or value that is neither str nor bytes-like.
     """
     trailers, count = headers_from_caller(fields)
@@ -190,7 +202,7 @@ def trailers_from_caller(fields: HeaderFields) -> Headers:
     return trailers
 
 
-def without_fields(headers: Headers, names: Set[bytes]) -> Headers:
+def without_fields(headers: Headers, names: AbstractSet[bytes]) -> Headers:
     """Return *headers* without the fields whose lower-case names are in *names*."""
     raw = headers.raw_items()
     kept = [item for item in raw if item[0].lower() not in names]
@@ -198,7 +210,7 @@ def without_fields(headers: Headers, names: Set[bytes]) -> Headers:
 
 
 def replace_field(headers: Headers, name: bytes, values: list[bytes]) -> Headers:
-    """Return *headers* without its fields *name*, spelled in title case, and with one for each of *values* at the end."""
+    """Return *headers* with one field *name*, in title case, for each of *values* at the end, and no other."""
     kept = without_fields(headers, {name.lower()}).raw_items()
     return headers_from_wire(field_lines(kept + [(name, value) for value in values]))
 
@@ -206,7 +218,8 @@ def replace_field(headers: Headers, name: bytes, values: list[bytes]) -> Headers
 def merge_equal_lengths(headers: Headers) -> Headers:
     """Return *headers* with one Content-Length where several, or a list, say the same.
 
-    RFC 9110 section 8.6 allows a recipient to. Values that differ stay as they are, and are refused as a length.
+    RFC 9110 section 8.6 allows a recipient to. Values that differ stay as they are, and are refused as a
+    length.
     """
     members = {member.strip(b" \t") for member in headers.control[b"content-length"].split(b",")}
     return headers if len(members) > 1 else _with_one(headers, b"content-length", members.pop())
@@ -247,15 +260,6 @@ def illegal_value(headers: Headers) -> LocalProtocolError:
     return LocalProtocolError(
         f"illegal value of header {excerpt(name)}: {shown}: no control characters, no blanks at either end"
     )
-
-
-def _joined(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return *fields* with the values of one name joined by commas."""
-    joined = dict(fields)
-    if len(joined) < len(fields):
-        for name in joined:
-            joined[name] = b", ".join([value for other, value in fields if other == name])
-    return joined
 
 
 def _learn_name(name: bytes) -> bytes:

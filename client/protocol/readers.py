@@ -1,36 +1,25 @@
-"""From bytes to events: one reader for each kind of message part.
+"""From bytes to events: what all readers share, and those for the two kinds of head.
 
-``read`` consumes the bytes of one event and returns it, or returns None if there are too few. ``read_eof`` says what the
-end of the connection means at this point. ``left`` is how many next bytes on the wire are nothing but body.
-What is wrong on the wire raises `RemoteProtocolError`; rules shared with the sending side raise `LocalProtocolError`,
-which `Connection.next_event` turns round. Every limit is checked against one head, line or section, never against
-what happens to be buffered, so that no verdict depends on how the bytes were cut. RFC 9112.
+``read`` consumes the bytes of one event and returns it, or returns None if there are too few. ``read_eof``
+says what the end of the connection means at this point. What is wrong on the wire raises
+`RemoteProtocolError`; rules shared with the sending side raise `LocalProtocolError`, which
+`Connection.next_event` turns round. Every limit is checked against one head, line or section, never against
+what happens to be buffered, so that no verdict depends on how the bytes were cut. RFC 9112 sections 2 to 5.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from .errors import RemoteProtocolError, excerpt
-from .events import (
-    PLAIN_END,
-    Data,
-    EndOfMessage,
-    end_of_message_from_wire,
-    request_from_wire,
-    response_from_wire,
-)
-from .framing import MAX_LENGTH
+from .events import request_from_wire, response_from_wire
 from .grammar import (
     BARE_LINE_FEED,
     CONTROL_FIELDS,
-    FIELD_BLOCK,
     FIELD_LINE,
     FOLD,
     HEAD_END,
     HEAD_END_LENIENT,
-    PLAIN_CHUNK_LINE,
     REQUEST_HEAD,
     REQUEST_LINE,
     RESPONSE_HEAD,
@@ -45,28 +34,22 @@ if TYPE_CHECKING:
     import re
 
     from .buffer import ReceiveBuffer
-    from .events import InformationalResponse, Request, Response
+    from .events import Data, EndOfMessage, InformationalResponse, Request, Response
 
 __all__ = [
     "NOTHING_TO_READ",
     "REFUSE_TO_READ",
-    "ChunkedReader",
-    "CoalescingChunkedReader",
     "HeadReader",
-    "LengthReader",
     "Limits",
     "NothingToRead",
     "RequestReader",
     "ResponseReader",
-    "UntilCloseReader",
+    "check_field_count",
     "first_line",
+    "illegal_field_line",
 ]
 
 AnyEvent: TypeAlias = "Request | InformationalResponse | Response | Data | EndOfMessage"
-
-#: Chunk extensions carry nothing for us. A peer may spend this many bytes on them and twice the size of the body, as in
-#: Go (CVE-2023-39326); one that spends more wants to burn our time.
-OVERHEAD_ALLOWANCE: Final = 16 * 1024
 
 
 class Limits:
@@ -99,7 +82,11 @@ class Limits:
 
 
 class NothingToRead:
-    """Reads nothing: the peer's message is over, or its bytes are not HTTP."""
+    """Reads nothing: the peer's message is over, or its bytes are not HTTP. The base class of all readers.
+
+    Attributes:
+        left: How many next bytes on the wire are nothing but body.
+    """
 
     __slots__ = ()
     left = 0
@@ -155,12 +142,13 @@ class HeadReader(NothingToRead):
         """Consume one head and return its parts, or None if it is not complete.
 
         Raises:
-            RemoteProtocolError: It is illegal, or too long; or it is not complete, and nothing can make it legal.
+            RemoteProtocolError: It is illegal, or too long; or it is not complete, and nothing can make it
+                legal.
         """
         buffer = self._buffer
         data, start = buffer.data, buffer.start
-        # The first look at a head tries to match it; if that fails, only its end is looked for, which costs less the
-        # more often it is done.
+        # The first look at a head tries to match it; if that fails, only its end is looked for, which costs
+        # less the more often it is done.
         if self._searched == 0 or data.find(b"\r\n\r\n", start + self._searched) >= 0:
             match = self.head.match(data, start)
             if match is not None and match.end() - start <= self._limits.head:
@@ -254,8 +242,8 @@ class ResponseReader(HeadReader):
     """Reads the head of a response, as strictly as real servers allow.
 
     Tolerated, since a client has nobody else to ask: lines that end with LF alone (RFC 9112 section 2.2; the
-    connection is not used again, since not all agree where such a head ends), and folded values (section 5.2) of
-    fields that do not steer the protocol.
+    connection is not used again, since not all agree where such a head ends), and folded values (section 5.2)
+    of fields that do not steer the protocol.
     """
 
     __slots__ = ()
@@ -292,232 +280,6 @@ class ResponseReader(HeadReader):
             self.close_reason = CloseReason.BARE_LINE_FEED
             head = BARE_LINE_FEED.sub(b"\r\n", head)
         return super()._tidy(unfold(head))
-
-
-class LengthReader(NothingToRead):
-    """Reads a body of a known number of bytes."""
-
-    __slots__ = ("_buffer", "_length", "left")
-
-    def __init__(self, buffer: ReceiveBuffer, length: int) -> None:
-        self._buffer = buffer
-        self._length = length
-        self.left = length
-
-    def read(self) -> Data | EndOfMessage | None:
-        if self.left == 0:
-            return PLAIN_END
-        buffer = self._buffer
-        if buffer.start == len(buffer.data):
-            return None
-        data = buffer.take(self.left)
-        self.left -= len(data)
-        return Data(data)
-
-    def read_eof(self) -> None:
-        raise RemoteProtocolError(
-            "peer closed connection without sending complete message body "
-            f"(received {self._length - self.left} bytes, expected {self._length})"
-        )
-
-    def skip(self, count: int) -> None:
-        self.left -= count
-
-
-class UntilCloseReader(NothingToRead):
-    """Reads a body that only the end of the connection ends."""
-
-    __slots__ = ("_buffer", "left")
-
-    def __init__(self, buffer: ReceiveBuffer) -> None:
-        self._buffer = buffer
-        self.left = sys.maxsize
-
-    def read(self) -> Data | None:
-        data = self._buffer.take(sys.maxsize)
-        return Data(data) if data else None
-
-    def read_eof(self) -> EndOfMessage:
-        return PLAIN_END
-
-    def skip(self, count: int) -> None:
-        """Nothing to count down: there is no end but the connection's."""
-
-
-class ChunkedReader(NothingToRead):
-    """Reads a chunked body and its trailers. RFC 9112 section 7.1."""
-
-    __slots__ = (
-        "_at_start",
-        "_buffer",
-        "_overhead",
-        "_in_trailers",
-        "_limits",
-        "_line",
-        "_line_end_due",
-        "_received",
-        "_searched",
-        "left",
-    )
-
-    def __init__(self, buffer: ReceiveBuffer, limits: Limits, line: re.Pattern[bytes]) -> None:
-        self._buffer = buffer
-        self._limits = limits
-        self._line = line
-        self.left = 0
-        self._at_start = False  # no byte of the current chunk was delivered yet
-        self._line_end_due = False  # the CRLF behind a chunk's bytes is still to come
-        self._in_trailers = False
-        self._searched = 0
-        self._received = 0
-        self._overhead = 0
-
-    def read(self) -> Data | EndOfMessage | None:
-        if self.left == 0 and not self._begin_chunk():
-            return self._read_trailers() if self._in_trailers else None
-        data = self._buffer.take(self.left)
-        if not data:
-            return None
-        at_start = self._at_start
-        self.skip(len(data))
-        return Data(data, at_start, self.left == 0)
-
-    def read_eof(self) -> None:
-        raise RemoteProtocolError(
-            "peer closed connection without sending complete message body (incomplete chunked read)"
-        )
-
-    def skip(self, count: int) -> None:
-        self.left -= count
-        self._received += count
-        self._at_start = False
-        self._line_end_due = self.left == 0
-
-    def _begin_chunk(self) -> bool:
-        """Consume the line that begins a chunk, and tell whether there was one that announces bytes."""
-        if self._in_trailers:
-            return False
-        buffer = self._buffer
-        if self._line_end_due and not self._end_chunk():
-            return False
-        data, start = buffer.data, buffer.start
-        end = data.find(b"\r\n", start + self._searched, start + self._limits.chunk_line) + 2
-        match = self._line.fullmatch(data, start, end) if end > 1 else None
-        if match is None:
-            self._check_chunk_line(end)
-            return False
-        size = match[1]
-        length = int(size, 16)
-        if length > MAX_LENGTH:
-            raise RemoteProtocolError(f"chunk size {excerpt(size)}: expected at most 2**63 - 1")
-        overhead = end - start - len(size) - 2
-        if overhead > 0:
-            self._check_overhead(overhead)
-        buffer.start = end
-        self._searched = 0
-        self.left = length
-        self._in_trailers = length == 0
-        self._at_start = True
-        return length > 0
-
-    def _end_chunk(self) -> bool:
-        """Consume the CRLF behind a chunk's bytes, and tell whether it was there (CVE-2025-43859: it need not be a CRLF)."""
-        buffer = self._buffer
-        end = buffer.data[buffer.start : buffer.start + 2]
-        if end == b"\r\n":
-            buffer.start += 2
-            self._line_end_due = False
-            return True
-        if end and end != b"\r":
-            raise RemoteProtocolError(f"malformed chunk end: expected CRLF, not {excerpt(end)}")
-        return False
-
-    def _check_chunk_line(self, end: int) -> None:
-        """Return if more bytes may complete the line; *end* is where it ends, or less than 2."""
-        buffer = self._buffer
-        data, start = buffer.data, buffer.start
-        if end > 1:
-            raise RemoteProtocolError(f"illegal chunk header: {excerpt(data[start:end])}")
-        if len(buffer) >= self._limits.chunk_line:
-            raise RemoteProtocolError(f"chunk header of more than {self._limits.chunk_line} bytes")
-        if BARE_LINE_FEED.search(data, start + self._searched):
-            raise RemoteProtocolError(f"illegal chunk header: {excerpt(bytes(buffer))}")
-        self._searched = max(0, len(buffer) - 1)
-
-    def _check_overhead(self, count: int) -> None:
-        overhead = self._overhead + count
-        if overhead > OVERHEAD_ALLOWANCE + 2 * self._received:
-            raise RemoteProtocolError(f"{overhead} bytes of chunk extensions are more than twice the body")
-        self._overhead = overhead
-
-    def _read_trailers(self) -> EndOfMessage | None:
-        buffer = self._buffer
-        data, start = buffer.data, buffer.start
-        if data.startswith(b"\r\n", start):
-            buffer.start += 2
-            return PLAIN_END
-        end = data.find(b"\r\n\r\n", start + self._searched) + 2
-        if (end + 2 - start if end > 1 else len(buffer)) > self._limits.trailers:
-            raise RemoteProtocolError(
-                f"trailer section of more than {self._limits.trailers} bytes", error_status_hint=431
-            )
-        if end < 2:
-            if BARE_LINE_FEED.search(data, start + self._searched):
-                raise RemoteProtocolError(f"illegal trailer section: {first_line(bytes(buffer))}")
-            self._searched = max(0, len(buffer) - 3)
-            return None
-        block = TRAILING_BLANKS.sub(b"", b"\r\n" + data[start:end])[:-2]
-        if FIELD_BLOCK.fullmatch(block) is None:
-            raise illegal_field_line(block + b"\r\n")
-        check_field_count(block, self._limits)
-        headers = headers_from_wire(block)
-        buffer.start = end + 2
-        return end_of_message_from_wire(headers)
-
-
-class CoalescingChunkedReader(ChunkedReader):
-    """Reads a chunked body, but delivers what is buffered of it as one piece, however many chunks it came in."""
-
-    __slots__ = ()
-
-    def read(self) -> Data | EndOfMessage | None:
-        """Return what is buffered of the body, or its end; None if there is nothing of either."""
-        pieces: list[bytes | bytearray] = []
-        try:
-            while self.left > 0 or self._take_whole_chunks(pieces) or self._begin_chunk():
-                data = self._buffer.take(self.left)
-                if not data:
-                    break
-                self.skip(len(data))
-                pieces.append(data)
-        except RemoteProtocolError:
-            # Nothing of the bad line was consumed: the next call finds it again, behind the good bytes.
-            if not pieces:
-                raise
-        if pieces:
-            return Data(b"".join(pieces))
-        return self._read_trailers() if self._in_trailers else None
-
-    def _take_whole_chunks(self, pieces: list[bytes | bytearray]) -> bool:
-        """Take chunks that are buffered with both line ends and without extensions; never decides that a line is wrong.
-
-        Returns False always: what follows is for `_begin_chunk`.
-        """
-        if self._in_trailers or (self._line_end_due and not self._end_chunk()):
-            return False
-        data, at = self._buffer.data, self._buffer.start
-        while match := PLAIN_CHUNK_LINE.match(data, at):
-            begin = match.end()
-            size = int(match[1], 16)
-            end = begin + size
-            if size == 0 or data[end : end + 2] != b"\r\n":
-                break
-            pieces.append(data[begin:end])
-            at = end + 2
-            self._received += size
-            self._searched = 0
-        self._buffer.start = at
-        return False
 
 
 def check_field_count(block: bytes, limits: Limits) -> None:

@@ -1,13 +1,15 @@
 """The life cycle of an HTTP/1.1 connection, as tables.
 
-Everything that decides whether an event is legal lives here; nothing here knows which role is ours, so local and remote
-mistakes are judged by the same rule. Two machines, one a role, move in three ways, each with its table:
+Everything that decides whether an event is legal lives here; nothing here knows which role is ours, so local
+and remote mistakes are judged by the same rule. Two machines, one a role, move in three ways, each with its
+table:
 
 - `EVENT_TRANSITIONS`: the role, or for `Request` also the server, sees an event.
 - `FLAG_TRANSITIONS`: keep-alive is off, or a switch of protocols is proposed, or no longer.
 - `JOINT_TRANSITIONS`: the other role's state alone has consequences.
 
-`state_diagram` draws them; docs/sans-io.md shows the drawing. RFC 9112 section 9, RFC 9110 sections 7.8 and 9.3.6.
+`state_diagram` draws them; docs/sans-io.md shows the drawing. RFC 9112 section 9, RFC 9110 sections 7.8 and
+9.3.6.
 """
 
 from __future__ import annotations
@@ -40,11 +42,12 @@ __all__ = [
 
 
 class Sentinel(type):
-    """A value that is its own type, so that ``type(event)`` serves for events and sentinels alike; prints as its name."""
+    """A value that is its own type, so that ``type(event)`` tells events and sentinels alike; prints as its name."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Sentinel:
+        """Make the class, and make it its own type."""
         sentinel = super().__new__(mcs, name, bases, namespace)
-        sentinel.__class__ = sentinel  # type: ignore[assignment]  # a metaclass instance that becomes its own type
+        sentinel.__class__ = sentinel  # type: ignore[assignment]  # its own type, as promised
         return sentinel
 
     def __repr__(cls) -> str:
@@ -137,8 +140,8 @@ class CloseReason(Enum):
     ERROR = "One side broke the protocol, or sending failed."
 
 
-# A missing event is the sender's protocol error. A server may respond while IDLE: 408 to a client that never spoke, 400 to
-# one that spoke no HTTP.
+# A missing event is the sender's protocol error. A server may respond while IDLE: 408 to a client that never
+# spoke, 400 to one that spoke no HTTP.
 EVENT_TRANSITIONS: Final[dict[Role, dict[State, dict[type, State]]]] = {
     CLIENT: {
         IDLE: {Request: SEND_BODY, ConnectionClosed: CLOSED},
@@ -171,7 +174,8 @@ SWITCH_PROPOSED: Final = "a switch is proposed"
 NO_SWITCH_PROPOSED: Final = "no switch is proposed"
 KEEP_ALIVE_OFF: Final = "keep-alive is off"
 
-# In order of precedence: a proposed switch goes before the close, since after it the connection is not ours to close.
+# In order of precedence: a proposed switch goes before the close, since after it the connection is not ours
+# to close.
 FLAG_TRANSITIONS: Final[tuple[tuple[str, Role, State, State], ...]] = (
     (SWITCH_PROPOSED, CLIENT, DONE, MIGHT_SWITCH_PROTOCOL),
     (NO_SWITCH_PROPOSED, CLIENT, MIGHT_SWITCH_PROTOCOL, DONE),
@@ -199,12 +203,15 @@ class ConnectionState:
         close_reason: Why keep-alive is off; None while it is on. The first reason stays.
     """
 
-    __slots__ = ("_proposals", "close_reason", "states")
+    __slots__ = ("_is_coupled", "_proposals", "close_reason", "states")
 
     def __init__(self) -> None:
         self.states: dict[Role, State] = {CLIENT: IDLE, SERVER: IDLE}
         self.close_reason: CloseReason | None = None
         self._proposals: frozenset[type] = frozenset()
+        # Until a switch is proposed, keep-alive is off, or one side closed or failed, no transition is due
+        # but those of events; nearly all cycles end before that.
+        self._is_coupled = False
 
     def process_request(self, role: Role, *, connect: bool, upgrade: bool) -> None:
         """*role* sent a `Request`; by its method or its fields it may propose to switch protocols.
@@ -222,6 +229,7 @@ class ConnectionState:
         if connect or upgrade:
             proposals = ((_ConnectAccepted, connect), (_UpgradeAccepted, upgrade))
             self._proposals = frozenset(accepted for accepted, proposed in proposals if proposed)
+            self._is_coupled = True
 
     def process_response(self, role: Role, event_type: type, status_code: int) -> State:
         """*role* sent an `InformationalResponse` or a `Response`; return its new state.
@@ -257,22 +265,22 @@ class ConnectionState:
         if new_state is None:
             raise self._illegal(role, event_type)
         states[role] = new_state
-        if new_state is not SEND_BODY and (
-            self.close_reason is not None
-            or self._proposals
-            or (states[CLIENT], states[SERVER]) in JOINT_TRANSITIONS
-        ):
+        if event_type is ConnectionClosed:
+            self._is_coupled = True
+        if self._is_coupled:
             self._settle()
 
     def process_error(self, role: Role) -> None:
         """*role* broke the protocol, or could not send what it had announced."""
         self.states[role] = ERROR
+        self._is_coupled = True
         self._settle()
 
     def disable_keep_alive(self, reason: CloseReason) -> None:
         """This cycle is the connection's last."""
         if self.close_reason is None:
             self.close_reason = reason
+            self._is_coupled = True
             self._settle()
 
     def start_next_cycle(self) -> None:

@@ -1,24 +1,32 @@
 """From events to bytes: one writer for each kind of body. Heads are laid out by their events.
 
-A writer looks at nothing of a `Data` but the ``len`` of its ``data``, and hands that very object on, so that it may stand
-for a file (`Connection.send_with_data_passthrough`). RFC 9112 sections 6 and 7.
+A writer looks at nothing of a `Data` but the ``len`` of its ``data``, and hands that very object on, so that
+it may stand for a file (`Connection.send_with_data_passthrough`). RFC 9112 sections 6 and 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import LocalProtocolError
-from .framing import CHUNKED, UNTIL_CLOSE
-from .headers import BytesLike, Headers
+from .events import Response
+from .framing import CHUNKED, UNTIL_CLOSE, comma_list
+from .headers import replace_field, without_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
+
+    from .headers import BytesLike, Headers
 
 __all__ = [
     "NO_BODY",
     "BodyWriter",
     "body_writer",
     "check_length_in_bytes",
+    "frame_response",
 ]
+
+FRAMING_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class LengthWriter:
@@ -89,6 +97,41 @@ def body_writer(length: int) -> BodyWriter:
     if length == UNTIL_CLOSE:
         return BODY_UNTIL_CLOSE
     return LengthWriter(length)
+
+
+def frame_response(
+    response: Response, request_method: bytes | None, their_http_version: bytes | None, must_close: bool
+) -> Response:
+    """Return *response* with the framing fields that its client needs, and ``Connection: close`` where it must stand.
+
+    The caller may set Content-Length; otherwise the body goes out chunked, or to a client that speaks
+    HTTP/1.0 or never sent a legible request, until the close. A response to HEAD gets the fields that GET
+    would get.
+    """
+    headers, control = response.headers, response.headers.control
+    if response.status_code == 204 or (request_method == b"CONNECT" and response.status_code < 300):
+        # RFC 9110 sections 8.6 and 9.3.6, RFC 9112 section 6.1: neither field may stand here.
+        headers = without_fields(headers, FRAMING_FIELDS)
+    elif response.status_code != 304 and (
+        b"transfer-encoding" in control or b"content-length" not in control
+    ):
+        headers = without_fields(headers, {b"content-length"})
+        if their_http_version is None or their_http_version < b"1.1":
+            headers = without_fields(headers, FRAMING_FIELDS)
+            must_close = must_close or request_method != b"HEAD"
+        elif b"transfer-encoding" not in control:
+            headers = replace_field(headers, b"Transfer-Encoding", [b"chunked"])
+    if must_close:
+        options = {*comma_list(control, b"connection"), b"close"} - {b"keep-alive"}
+        headers = replace_field(headers, b"Connection", sorted(options))
+    if headers is response.headers:
+        return response
+    return Response(
+        status_code=response.status_code,
+        headers=headers,
+        http_version=response.http_version,
+        reason=response.reason,
+    )
 
 
 def check_length_in_bytes(data: Sized) -> None:
