@@ -1,0 +1,1 @@
+"""The client behind a network that breaks at will."""
