@@ -1,8 +1,7 @@
 """What happens in an HTTP/1.1 conversation, as objects: taken by `Connection.send`, returned by `next_event`.
 
 A caller's event is normalised to bytes, laid out and validated by its constructor; one that was read off the
-wire is not validated twice. What is sent is what was validated: assigning to a field of an event afterwards
-does not change it.
+wire is not validated twice. What is sent is what was validated: fields are read-only.
 """
 
 from __future__ import annotations
@@ -67,8 +66,23 @@ class Event:
         return f"{type(self).__name__}({fields})"
 
 
+class _ReadOnly(Event):
+    """An event whose fields are set once, so that what was validated is what is sent, and what was sent is what counts.
+
+    A GET that says HEAD by the time its response arrives would leave that response's body to the next request.
+    """
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} is read-only: make a new event")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
+
+
 @final
-class Request(Event):
+class Request(_ReadOnly):
     """The beginning of a request.
 
     Args:
@@ -102,17 +116,19 @@ class Request(Event):
         target = target if type(target) is bytes else to_bytes(target)
         headers, count = headers_from_caller(headers)
         control = headers.control
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.http_version = _version(http_version)
-        check_host(control, self.http_version)
+        _set_method(self, method)
+        _set_target(self, target)
+        _set_request_headers(self, headers)
+        http_version = _version(http_version)
+        _set_request_version(self, http_version)
+        check_host(control, http_version)
         if len(control) > 1 or b"host" not in control:
             check_framing(control)
         lines = headers.lines if headers.lines.startswith(b"\r\nHost:") else _host_first(headers)
-        self._head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, lines)
-        if not is_section(self._head, REQUEST_HEAD_TO_SEND, count + 2):
+        head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, lines)
+        if not is_section(head, REQUEST_HEAD_TO_SEND, count + 2):
             raise _illegal_request(method, target, headers)
+        _set_request_head(self, head)
 
     def encode(self) -> bytes:
         """Return the head as it goes on the wire.
@@ -128,7 +144,7 @@ class Request(Event):
             return Request(method=self.method, target=self.target, headers=self.headers).encode()
 
 
-class _ResponseBase(Event):
+class _ResponseBase(_ReadOnly):
     """The fields and checks that the two kinds of response share."""
 
     __slots__ = ("_head", "headers", "http_version", "reason", "status_code")
@@ -154,14 +170,15 @@ class _ResponseBase(Event):
             )
         reason = reason if type(reason) is bytes else to_bytes(reason)
         headers, count = headers_from_caller(headers)
-        self.status_code = status_code
-        self.headers = headers
+        _set_status(self, status_code)
+        _set_response_headers(self, headers)
         check_framing(headers.control)
-        self.reason = reason
-        self.http_version = _version(http_version)
-        self._head = b"HTTP/1.1 %d %b%b\r\n\r\n" % (status_code, reason, self.headers.lines)
-        if not is_section(self._head, RESPONSE_HEAD_TO_SEND, count + 2):
+        _set_reason(self, reason)
+        _set_response_version(self, _version(http_version))
+        head = b"HTTP/1.1 %d %b%b\r\n\r\n" % (status_code, reason, headers.lines)
+        if not is_section(head, RESPONSE_HEAD_TO_SEND, count + 2):
             raise _illegal_response(reason, headers)
+        _set_response_head(self, head)
 
     def encode(self) -> bytes:
         """Return the head as it goes on the wire.
@@ -239,7 +256,7 @@ class Data(Event):
 
 
 @final
-class EndOfMessage(Event):
+class EndOfMessage(_ReadOnly):
     """The end of a message.
 
     Args:
@@ -266,9 +283,6 @@ class EndOfMessage(Event):
                 raise LocalProtocolError(f"{excerpt(name)} is forbidden in trailers")
         _set_trailers(self, trailers)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("EndOfMessage is read-only: one object ends all messages without trailers")
-
 
 @final
 class ConnectionClosed(Event):
@@ -278,6 +292,18 @@ class ConnectionClosed(Event):
 
 
 _new: Final = object.__new__
+
+# Past `__setattr__`, for constructors and readers alone.
+_set_method: Final = Request.__dict__["method"].__set__
+_set_target: Final = Request.__dict__["target"].__set__
+_set_request_headers: Final = Request.__dict__["headers"].__set__
+_set_request_version: Final = Request.__dict__["http_version"].__set__
+_set_request_head: Final = Request.__dict__["_head"].__set__
+_set_status: Final = _ResponseBase.__dict__["status_code"].__set__
+_set_reason: Final = _ResponseBase.__dict__["reason"].__set__
+_set_response_headers: Final = _ResponseBase.__dict__["headers"].__set__
+_set_response_version: Final = _ResponseBase.__dict__["http_version"].__set__
+_set_response_head: Final = _ResponseBase.__dict__["_head"].__set__
 _set_trailers: Final = EndOfMessage.__dict__["headers"].__set__
 
 #: The end of every received message without trailers.
@@ -292,10 +318,10 @@ def request_from_wire(method: bytes, target: bytes, headers: Headers, http_versi
     """
     check_host(headers.control, http_version)
     event = _new(Request)
-    event.method = method
-    event.target = target
-    event.headers = headers
-    event.http_version = http_version
+    _set_method(event, method)
+    _set_target(event, target)
+    _set_request_headers(event, headers)
+    _set_request_version(event, http_version)
     return event
 
 
@@ -305,10 +331,10 @@ def response_from_wire(
     """Make a `Response`, or below 200 an `InformationalResponse`, of parts that the grammar has passed."""
     event: Response | InformationalResponse
     event = _new(Response) if status_code >= 200 else _new(InformationalResponse)
-    event.status_code = status_code
-    event.reason = reason
-    event.headers = headers
-    event.http_version = http_version
+    _set_status(event, status_code)
+    _set_reason(event, reason)
+    _set_response_headers(event, headers)
+    _set_response_version(event, http_version)
     return event
 
 
