@@ -411,6 +411,31 @@ def test_a_client_that_closed_its_half_still_gets_what_it_pipelined() -> None:
         connection.start_next_cycle()
 
 
+# ---- what was checked and what is sent
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        GET,
+        Response(status_code=200, headers=[]),
+        protocol.InformationalResponse(status_code=100, headers=[]),
+        EndOfMessage(headers=[("X", "y")]),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_event_cannot_change_behind_its_validation(event: protocol.Event) -> None:
+    """A GET whose method says HEAD by now would leave its response's body to the next request."""
+    names = [
+        name
+        for name in ("method", "target", "status_code", "reason", "headers", "http_version")
+        if hasattr(event, name)
+    ]
+    for name in names:
+        with pytest.raises(AttributeError):
+            setattr(event, name, b"HEAD")
+
+
 # ---- a proxy on top
 
 

@@ -105,11 +105,11 @@ def test_coalescing_changes_no_byte_of_the_body(exchange: Exchange, sizes: list[
     assert {(False, False)} >= set(flags)
 
 
-@given(exchanges(), piece_sizes)
-def test_passthrough_delivers_the_same_bytes(exchange: Exchange, sizes: list[int]) -> None:
+@given(exchanges(), piece_sizes, st.booleans())
+def test_passthrough_delivers_the_same_bytes(exchange: Exchange, sizes: list[int], coalesce: bool) -> None:
     """Body bytes that never pass the engine are those it would have handed out."""
-    client = protocol.Connection(protocol.CLIENT)
-    server = protocol.Connection(protocol.SERVER)
+    client = protocol.Connection(protocol.CLIENT, coalesce_chunks=coalesce)
+    server = protocol.Connection(protocol.SERVER, coalesce_chunks=coalesce)
     seen = receive_past_the_engine(server, messages_out(client, exchange.request.events), sizes)
     assert merged(exchange.request.events) == merged(seen)
 
