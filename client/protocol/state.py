@@ -341,7 +341,7 @@ def state_diagram(role: Role) -> str:
         if who is role:
             state, other, name = (client, server, "server") if role is CLIENT else (server, client, "client")
             arcs.setdefault((state, new_state), []).append(f"({name} is {other})")
-    lines = ["stateDiagram-v2", f"    [*] --> {IDLE}"]
+    lines = ["stateDiagram-v2", f"    [*] --> {IDLE}", f"    {ERROR}: {ERROR}, from anywhere"]
     lines += [
         f"    {state} --> {new_state}: {'<br>'.join(labels)}" for (state, new_state), labels in arcs.items()
     ]
