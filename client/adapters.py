@@ -175,7 +175,9 @@ class HTTPAdapter(BaseAdapter):
         if call is not None:
             own.deadline.expires_at = call.deadline.expires_at
             own.cancel, own.trace, own.on_informational = call.cancel, call.trace, call.on_informational
-        if proxies:
+        if call is not None and given is not None and given.proxies and proxies == given.proxies.as_dict():
+            own.proxy = call.proxy  # chosen for this URL, no_proxy included
+        elif proxies:
             from client.proxies import ProxyMap
 
             own.proxy = ProxyMap(proxies).choose(url)

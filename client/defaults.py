@@ -130,13 +130,17 @@ class Defaults:
     ) -> dict[str, Any]:
         """Return the settings that a call of `request` with these arguments would use.
 
+        An empty *proxies* means none given here, as in requests.
+
         Returns:
-            The arguments of `send` under their names: ``proxies``, ``stream``, ``verify``, ``cert``.
+            The arguments of `send` under their names: ``proxies`` (empty if *url* needs none), ``stream``,
+            ``verify``, ``cert``.
         """
-        parse_url(url)
-        options = self._options_for(proxies=proxies, stream=stream, verify=verify, cert=cert)
+        target = parse_url(url)
+        options = self._options_for(proxies=proxies or None, stream=stream, verify=verify, cert=cert)
+        wanted = options.proxies
         return {
-            "proxies": {} if options.proxies is None else options.proxies.as_dict(),
+            "proxies": {} if wanted is None or wanted.choose(target) is None else wanted.as_dict(),
             "stream": options.stream,
             "verify": options.tls.verify,
             "cert": options.tls.cert,
@@ -170,7 +174,7 @@ class Defaults:
             and self.auth is None
             and self.base_url is None
             and not self.params
-            and not self.hooks["response"]
+            and not self.hooks.get("response")
             and netrc is None
             and method in _USUAL_METHODS
             and target.username is None
@@ -209,9 +213,12 @@ class Defaults:
     def _default_fields(self) -> list[tuple[bytes, bytes]] | None:
         """Return the session's headers, checked and encoded: the same list until someone changes them.
 
-        None if they hold a field that depends on the request.
+        None if they hold a field that depends on the request, or are a mapping of another kind, which may be
+        assigned too: nobody tells when that changes.
         """
         headers, cached = self.headers, self._fields
+        if type(headers) is not CaseInsensitiveDict:
+            return None
         if cached is not None and cached[0] is headers and cached[1] == headers.version:
             return cached[2]
         fields = None
@@ -277,7 +284,7 @@ class Defaults:
         )
         if is_plain and not self.stream:
             self.__dict__["_options"] = options
-            self.__dict__["_proxies_seen"] = dict(self.proxies)
+            self.__dict__["_proxies_seen"] = dict(self.proxies or {})
         return options
 
     def _tls_settings(self, verify: VerifyTypes | None, cert: CertTypes) -> TLSSettings:

@@ -33,14 +33,14 @@ def as_pairs(value: Any, argument: str) -> list[tuple[Any, Any]]:
         ) from None
 
 
-def merge_headers(defaults: Mapping[str, Any], given: Any) -> CaseInsensitiveDict:
+def merge_headers(defaults: Mapping[str, Any] | None, given: Any) -> CaseInsensitiveDict:
     """Return *defaults* with the fields of *given* on top, in a new mapping; None removes.
 
     Raises:
         InvalidRequest: *given* is neither a mapping nor pairs.
     """
     merged = CaseInsensitiveDict()
-    for name, value in defaults.items():
+    for name, value in defaults.items() if defaults else ():
         if value is not None:
             merged[name] = value
     for name, value in as_pairs(given or (), "headers"):
