@@ -97,7 +97,12 @@ def _arguments_of(job: Any) -> dict[str, Any]:
     if isinstance(job, (str, bytes, URL)):
         return {"method": "GET", "url": job}
     if isinstance(job, Request):
-        return {name: value for name in _REQUEST_PARTS if (value := getattr(job, name))}
+        return {
+            name: value
+            for name in _REQUEST_PARTS
+            # An empty document is one: json={} is sent. Of the others, Request makes what was not given empty.
+            if (value := getattr(job, name)) or (name == "json" and value is not None)
+        }
     if isinstance(job, tuple) and len(job) == 2:
         return {"method": job[0], "url": job[1]}
     if isinstance(job, dict):
@@ -123,7 +128,9 @@ def _in_order(
                 pending.append(future)
             if not pending:
                 return
-            future = pending.popleft()
+            future = pending[0]  # which stays among them for as long as it is waited for
+            future.wait()
+            pending.popleft()
             try:
                 yield _result(future, on_error)
             finally:

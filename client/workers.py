@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
-from _queue import SimpleQueue
+from _queue import Empty, SimpleQueue
 from concurrent.futures import CancelledError, Future
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
-from client.exceptions import InvalidRequest, SessionClosed
+from client.exceptions import ForkError, InvalidRequest, SessionClosed
 from client.transport.cancel import CancelToken
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class RequestFuture(Future[Result], Generic[Result]):
 class _Crew:
     """What the threads of a pool share. It holds no reference to the pool, so that an unused pool can go."""
 
-    __slots__ = ("idle", "jobs", "lock", "mark", "queued", "running", "threads")
+    __slots__ = ("closed", "idle", "jobs", "lock", "mark", "queued", "running", "stopped", "threads")
 
     def __init__(self) -> None:
         self.mark = object()  # what a thread is known by as a worker of this pool
@@ -94,6 +95,8 @@ class _Crew:
         self.threads: set[threading.Thread] = set()
         self.queued = 0
         self.idle = 0
+        self.closed = False  # the threads have been told to end: another job would wait for ever
+        self.stopped = False  # what has not begun is not to begin
 
     def work(self) -> None:
         """Carry out jobs until None comes."""
@@ -104,6 +107,8 @@ class _Crew:
                 self.queued -= 1
                 self.idle -= 1
                 self.running.add(future)
+                if self.stopped:  # after `close` looked at what is running
+                    future.token.cancel(_closed_before())
             try:
                 _carry_out(future, function)
             finally:
@@ -126,6 +131,10 @@ def _carry_out(future: RequestFuture[Any], function: Callable[[CancelToken], Any
         future.set_result(result)
 
 
+def _closed_before() -> SessionClosed:
+    return SessionClosed("the session was closed before the call began")
+
+
 class WorkerPool:
     """At most *size* threads; more work than that waits its turn.
 
@@ -146,10 +155,19 @@ class WorkerPool:
         _pools.add(self)
 
     def submit(self, function: Callable[[CancelToken], Result]) -> RequestFuture[Result]:
-        """Have a worker call *function* with the future's stop switch; return the future at once."""
+        """Have a worker call *function* with the future's stop switch; return the future at once.
+
+        Raises:
+            SessionClosed: The pool was closed, so nobody would do the work.
+            ForkError: The pool's threads are in the parent process.
+        """
+        if self.process != os.getpid():
+            raise ForkError("these workers belong to the parent process: they do no work here")
         crew = self._crew
         future: RequestFuture[Result] = RequestFuture(crew.mark)
         with crew.lock:
+            if crew.closed:
+                raise SessionClosed("the session was closed, and its workers with it")
             crew.queued += 1
             if crew.queued > crew.idle and len(crew.threads) < self.size:
                 # Daemons, so that a thread which user code holds for ever does not hold the interpreter too;
@@ -160,7 +178,7 @@ class WorkerPool:
                 crew.threads.add(thread)
                 crew.idle += 1
                 thread.start()
-        crew.jobs.put((future, function))
+            crew.jobs.put((future, function))  # in here, so that `close` finds it
         return future
 
     def is_own_worker(self) -> bool:
@@ -179,16 +197,21 @@ class WorkerPool:
                 a hook) ends by itself when that code returns.
         """
         crew = self._crew
-        while not crew.jobs.empty():
-            job = crew.jobs.get()
-            if job is not None:
-                with crew.lock:
-                    crew.queued -= 1
-                job[0].cancel()
         with crew.lock:
+            crew.closed = crew.stopped = True
             running = list(crew.running)
         for future in running:
             future.token.cancel(SessionClosed("the session was closed while the call was under way"))
+        while True:
+            try:
+                job = crew.jobs.get_nowait()
+            except Empty:
+                break
+            if job is not None:
+                with crew.lock:
+                    crew.queued -= 1
+                job[0].token.cancel(_closed_before())
+                _carry_out(*job)  # which finds it stopped, and tells whoever waits for it
         self._end_threads(wait_seconds)
 
     def finish(self) -> None:
@@ -198,6 +221,7 @@ class WorkerPool:
     def _end_threads(self, wait_seconds: float | None) -> None:
         crew = self._crew
         with crew.lock:
+            crew.closed = True
             threads = list(crew.threads)
         for _ in threads:
             crew.jobs.put(None)
@@ -229,10 +253,14 @@ _pools: WeakSet[WorkerPool] = WeakSet()
 
 
 def _finish_at_exit() -> None:
-    """Wait for submitted work when the interpreter ends, as `concurrent.futures` does."""
+    """Wait for submitted work when the interpreter ends, as `concurrent.futures` does; after Ctrl-C stop it."""
+    is_interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
     for pool in list(_pools):
         if pool.process == os.getpid():
-            pool.finish()
+            if is_interrupted:
+                pool.close()
+            else:
+                pool.finish()
 
 
 atexit.register(_finish_at_exit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from typing import Any
 
 import pytest
@@ -233,9 +233,26 @@ class TestSubmit:
         with no_leaks(grace=0):
             session.close()
 
-        with pytest.raises(client.SessionClosed):
-            running.result(5)
-        assert waiting.cancelled()
+        for future in (running, waiting):
+            with pytest.raises(client.SessionClosed):
+                future.result(5)
+
+    def test_whoever_waits_for_several_futures_hears_of_a_close(
+        self, scripted_server: ScriptedServer
+    ) -> None:
+        """`concurrent.futures.wait` is not told of a future that is merely cancelled while it is queued."""
+        asked = threading.Event()
+        scripted_server.script(Expect(), Signal(asked), ExpectClosed())
+        session = client.Session(workers=1, trust_env=False)
+        futures = [session.submit("GET", scripted_server.url) for _ in range(5)]
+        assert asked.wait(5)
+
+        closer = threading.Thread(target=session.close)
+        closer.start()
+
+        done = wait(futures, timeout=10).done
+        closer.join()
+        assert set(futures) == done
 
     def test_a_closed_session_may_be_used_again(self, server: LoopbackServer) -> None:
         session = client.Session(trust_env=False)

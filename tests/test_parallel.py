@@ -61,6 +61,28 @@ def test_a_job_has_four_forms(session: client.Session, server: LoopbackServer) -
     assert ["yes", "yes", None, "yes", "yes"] == [echo["headers"].get("x-all") for echo in echoes]
 
 
+def test_an_empty_document_is_a_document(session: client.Session, server: LoopbackServer) -> None:
+    jobs = [
+        client.Request("POST", f"{server.url}/echo", json=document) for document in ({}, [], 0, False, "")
+    ]
+
+    assert [2, 2, 1, 5, 2] == [response.json()["length"] for response in session.map(jobs)]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "return"])
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_what_outlives_its_session_says_so(server: LoopbackServer, name: str, on_error: Any) -> None:
+    """The workers are gone; a job that was given to them all the same would be waited for without end."""
+    session = client.Session(workers=2, trust_env=False)
+    results = getattr(session, name)(itertools.repeat(f"{server.url}/bytes/1"), on_error=on_error)
+    next(results)
+
+    session.close()
+
+    with pytest.raises(client.SessionClosed):
+        list(results)
+
+
 def test_an_endless_iterable_is_read_two_jobs_a_worker_ahead(
     session: client.Session, server: LoopbackServer
 ) -> None:
@@ -98,7 +120,7 @@ def test_or_errors_stand_in_their_place(session: client.Session, server: Loopbac
     assert (1 if name == "map" else results.index(errors[0])) == results.index(errors[0])
 
 
-def test_what_is_no_job_stands_as_an_error_too(session: client.Session) -> None:
+def test_what_is_no_job_is_refused(session: client.Session) -> None:
     with pytest.raises(InvalidRequest, match="a job must be"):
         list(session.map([42]))
 

@@ -118,6 +118,7 @@ class ResponseStream:
         "_failure",
         "_finished",
         "_head",
+        "_lines",
         "_owner",
         "_received",
         "_stamps",
@@ -145,6 +146,7 @@ class ResponseStream:
         self._head = head
         self._stamps = stamps
         self._body_read_at = 0.0
+        self._lines = head.headers.lines.lower()
         self._buffer: bytes | memoryview = b""
         self._finished = False
         self._failure: BaseException | None = None
@@ -162,6 +164,10 @@ class ResponseStream:
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
         """Fields in order, names as the peer wrote them."""
         return self._head.headers.raw_items()
+
+    def has_field(self, name: bytes) -> bool:
+        """Say whether a header field of that lower-case name is there, without taking the head apart."""
+        return b"\r\n%b:" % name in self._lines
 
     @property
     def timings(self) -> dict[str, float]:
@@ -209,14 +215,15 @@ class ResponseStream:
         Raises:
             IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `read`.
         """
-        view = memoryview(buffer).cast("B")
-        if not self._buffer and not self._finished:
-            run = self._connection.engine.passthrough_available()
-            if run:
-                return self._guarded_receive_into(view, min(run, len(view)))
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
+        # Released in any case: the traceback of an error would else keep the caller's buffer from changing its size.
+        with memoryview(buffer).cast("B") as view:
+            if not self._buffer and not self._finished:
+                run = self._connection.engine.passthrough_available()
+                if run:
+                    return self._guarded_receive_into(view, min(run, len(view)))
+            data = self.read(len(view))
+            view[: len(data)] = data
+            return len(data)
 
     def _read_rest(self) -> bytes:
         """Read to the end of the body, into one buffer that at most doubles: never by what the peer announces."""
@@ -344,7 +351,8 @@ class ResponseStream:
             and connection.error is None
         ):
             engine.start_next_cycle()
-            connection.idle_limit = _keep_alive_seconds(self._head.headers)
+            if self.has_field(b"keep-alive"):
+                connection.idle_limit = _keep_alive_seconds(self._head.headers)
             self._owner.release(connection)
         else:
             self._owner.discard(connection)
