@@ -191,10 +191,8 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
         response = transact(session._transport, request, options, call)
     else:
         response = adapter.send(request, **_send_arguments(options))
-    set_cookies = [
-        value for name, value in response._raw_fields() if len(name) == 10 and name.lower() == b"set-cookie"
-    ]
-    if set_cookies:
+    if response._has_field(b"set-cookie"):
+        set_cookies = [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
         session.cookies.store(url, set_cookies, time())
     for hook in request.hooks["response"]:
         replacement = hook(response, **_send_arguments(options))

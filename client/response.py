@@ -301,7 +301,7 @@ class Response(ResponseHead):
         """True if the bytes on the wire are the content, and nobody wants to count them."""
         if self._max_body is not None or self._max_ratio is not None or self._progress is not None:
             return False
-        return self._raw_field(b"content-encoding") is None
+        return not self._has_field(b"content-encoding")
 
     def _unread_body(self) -> ResponseBody:
         """Return the body, unless nothing of it is left."""

@@ -240,6 +240,10 @@ class ResponseHead:
             self._fields = self._wire.headers
         return self._fields
 
+    def _has_field(self, name: bytes) -> bool:
+        """Say whether there is a field of that lower-case name."""
+        return self._raw_field(name) is not None if self._wire is None else self._wire.has_field(name)
+
     def _raw_field(self, wanted: bytes) -> bytes | None:
         """Return the first field of that lower-case name without building `headers`."""
         length = len(wanted)

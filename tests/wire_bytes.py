@@ -87,6 +87,9 @@ class WireBytes:
     def close(self) -> None:
         self.closed = True
 
+    def has_field(self, name: bytes) -> bool:
+        return any(field.lower() == name for field, _ in self.headers)
+
     def drain(self) -> None:
         self.close()
 

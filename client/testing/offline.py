@@ -140,6 +140,10 @@ class OfflineResponse:
             self._failure = StreamConsumedError("the response was closed before its body was read")
             self._end()
 
+    def has_field(self, name: bytes) -> bool:
+        """Say whether a header field of that lower-case name is there."""
+        return any(field.lower() == name for field, _ in self.headers)
+
     def drain(self) -> None:
         """As `close`: nothing is gained by reading on where there is no connection."""
         self.close()

@@ -252,6 +252,10 @@ class WireResponse(Protocol):
     @property
     def timings(self) -> dict[str, float]: ...  # noqa: D102  # see Attributes
 
+    def has_field(self, name: bytes) -> bool:
+        """Say whether a header field of that lower-case name is there; cheaper than a look at ``headers``."""
+        ...
+
     def read(self, size: int | None = None) -> bytes:
         """Return the next bytes of the body, as they are on the wire but for chunking.
 
