@@ -376,7 +376,7 @@ class Connection:
                 self._receive_request(event)
             elif type(event) is Response:
                 self._receive_response(event)
-            elif type(event) is InformationalResponse:
+            else:
                 self._receive_informational(event)
             return event
         except BaseException as error:

@@ -28,9 +28,11 @@ __all__ = [
     "HOST",
     "PLAIN_CHUNK_LINE",
     "REASON",
+    "REQUEST_BEGINNING",
     "REQUEST_HEAD",
     "REQUEST_HEAD_TO_SEND",
     "REQUEST_LINE",
+    "RESPONSE_BEGINNING",
     "RESPONSE_HEAD",
     "RESPONSE_HEAD_TO_SEND",
     "STATUS_LINE",
@@ -101,6 +103,7 @@ CONTROL_FIELD: Final = re.compile(rb"\n(" + b"|".join(CONTROL_FIELDS) + rb"):[ \
 # below 100.
 _STATUS_LINE = rb"HTTP/(1\.[0-9]) ([1-9][0-9][0-9])(?: (" + _TEXT + rb"*+))?+"
 STATUS_LINE: Final = re.compile(_STATUS_LINE + rb"(?=\r\n)")
+RESPONSE_BEGINNING: Final = re.compile(rb"HTTP/1\.|(?:HTTP/1|HTTP/|HTTP|HTT|HT|H)\Z")
 RESPONSE_HEAD: Final = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
 RESPONSE_HEAD_TO_SEND: Final = re.compile(
     rb"HTTP/1\.1 [1-9][0-9][0-9] " + _TEXT + rb"*+(?:" + _FIELD_TO_SEND + rb")*+\r\n\r\n"
@@ -115,6 +118,7 @@ TARGET: Final = re.compile(rb"[!-~]++")
 VERSION: Final = re.compile(rb"[0-9]\.[0-9]")
 _REQUEST_LINE = rb"(" + _TOKEN + rb") ([!-~]++) HTTP/([0-9]\.[0-9])"
 REQUEST_LINE: Final = re.compile(_REQUEST_LINE + rb"(?=\r\n)")
+REQUEST_BEGINNING: Final = re.compile(_TCHAR)
 REQUEST_HEAD: Final = re.compile(_REQUEST_LINE + rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
 REQUEST_HEAD_TO_SEND: Final = re.compile(
     _TOKEN + rb" [!-~]++ HTTP/1\.1(?:" + _FIELD_TO_SEND + rb")*+\r\n\r\n"

@@ -20,11 +20,12 @@ from .grammar import (
     FOLD,
     HEAD_END,
     HEAD_END_LENIENT,
+    REQUEST_BEGINNING,
     REQUEST_HEAD,
     REQUEST_LINE,
+    RESPONSE_BEGINNING,
     RESPONSE_HEAD,
     STATUS_LINE,
-    TOKEN,
     TRAILING_BLANKS,
 )
 from .headers import headers_from_wire, lower_coding, mentions_secret, merge_equal_lengths
@@ -130,6 +131,7 @@ class HeadReader(NothingToRead):
     head: ClassVar[re.Pattern[bytes]]
     start_line: ClassVar[re.Pattern[bytes]]
     head_end: ClassVar[re.Pattern[bytes]]
+    beginning: ClassVar[re.Pattern[bytes]]
 
     def __init__(self, buffer: ReceiveBuffer, limits: Limits, *, may_skip_line: bool) -> None:
         self._buffer = buffer
@@ -186,7 +188,9 @@ class HeadReader(NothingToRead):
 
     def _check_beginning(self, data: bytes | bytearray, start: int, end: int) -> None:
         """Raise if no head begins like ``data[start:end]``, so that nobody waits for the rest of it."""
-        raise NotImplementedError
+        has_line_feed = self.head_end is HEAD_END and BARE_LINE_FEED.search(data, start + self._searched, end)
+        if has_line_feed or self.beginning.match(data, start) is None:
+            raise RemoteProtocolError(f"this is no HTTP/1 head: {first_line(data[start:])}")
 
     def _check_size(self, size: int) -> None:
         limit = self._limits.head
@@ -215,6 +219,7 @@ class RequestReader(HeadReader):
     head = REQUEST_HEAD
     start_line = REQUEST_LINE
     head_end = HEAD_END
+    beginning = REQUEST_BEGINNING
 
     def read(self) -> Request | None:
         """Return the next request, None if its head is incomplete."""
@@ -231,12 +236,6 @@ class RequestReader(HeadReader):
             headers = lower_coding(headers)
         return request_from_wire(method, target, headers, http_version)
 
-    def _check_beginning(self, data: bytes | bytearray, start: int, end: int) -> None:
-        if TOKEN.match(data, start, start + 1) is None or BARE_LINE_FEED.search(
-            data, start + self._searched, end
-        ):
-            raise RemoteProtocolError(f"this is no HTTP request: {first_line(data[start:])}")
-
 
 class ResponseReader(HeadReader):
     """Reads the head of a response, as strictly as real servers allow.
@@ -250,6 +249,7 @@ class ResponseReader(HeadReader):
     head = RESPONSE_HEAD
     start_line = STATUS_LINE
     head_end = HEAD_END_LENIENT
+    beginning = RESPONSE_BEGINNING
 
     def read(self) -> Response | InformationalResponse | None:
         """Return the next response, None if its head is incomplete."""
@@ -270,10 +270,6 @@ class ResponseReader(HeadReader):
     def _skip_line(self) -> None:
         super()._skip_line()
         self.close_reason = CloseReason.LEADING_EMPTY_LINE
-
-    def _check_beginning(self, data: bytes | bytearray, start: int, end: int) -> None:
-        if not b"HTTP/1.".startswith(data[start : start + 7]):
-            raise RemoteProtocolError(f"this is no HTTP/1 response: {first_line(data[start:])}")
 
     def _tidy(self, head: bytes) -> bytes:
         if BARE_LINE_FEED.search(head):
