@@ -7,6 +7,7 @@ both directions.  RFC 9110 section 10.1.1 (Expect), RFC 9112 section 9.5.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from client import protocol
@@ -83,10 +84,12 @@ class Answer:
     def wait_for_continue(self) -> bool:
         """Wait a while for ``100 Continue``; return False if the final answer came instead of it."""
         deadline = self._call.deadline
-        limit = deadline.remaining("read", "continue")
-        seconds = _CONTINUE_SECONDS if limit is None else min(_CONTINUE_SECONDS, limit)
-        while not self.may_continue:
-            readable, _ = self._connection.wait(for_write=False, seconds=seconds)
+        give_up_at = monotonic() + _CONTINUE_SECONDS  # one limit, however many other 1xx come meanwhile
+        while not self.may_continue and (left := give_up_at - monotonic()) > 0:
+            limit = deadline.remaining("read", "continue")
+            readable, _ = self._connection.wait(
+                for_write=False, seconds=left if limit is None else min(left, limit)
+            )
             if not readable:
                 break
             if self.has_come():

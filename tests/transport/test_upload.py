@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -297,6 +298,21 @@ class TestExpectContinue:
 
         assert b"ok" == response.read()
         assert 0.9 < response.timings["send"] < 2.0
+
+    @pytest.mark.timing
+    def test_other_interim_answers_do_not_prolong_the_wait(
+        self, scripted_server: ScriptedServer, pool: ConnectionPool
+    ) -> None:
+        """A peer that says 102 for ever would else keep the call past its total deadline, or keep the body here."""
+        processing = [Send(b"HTTP/1.1 102 Processing\r\n\r\n"), Pause(0.25)] * 3
+        scripted_server.script(Expect(), *processing, ExpectClosed())
+        limits = Timeouts(total=0.7)
+        started = monotonic()
+
+        with pytest.raises(TotalTimeout):
+            pool.round_trip(self.request(scripted_server), a_call(expect=True, timeouts=limits))
+
+        assert 0.7 <= monotonic() - started < 1.7
 
 
 def test_interim_answers_are_told_and_passed_over(
