@@ -71,7 +71,11 @@ class HTTPAdapter(BaseAdapter):
         pool_block: Wait for a connection where *pool_maxsize* are in use, instead of opening another.
     """
 
-    poolmanager: Transport
+    #: requests' list of what is pickled, which subclasses extend; here everything is, but connections.
+    __attrs__ = ["max_retries", "_pool_connections", "_pool_maxsize", "_pool_block"]
+
+    poolmanager: Any
+    _ssl_context: Any
 
     def __init__(
         self,
@@ -85,8 +89,7 @@ class HTTPAdapter(BaseAdapter):
         self._pool_connections = pool_connections
         self._pool_maxsize = pool_maxsize
         self._pool_block = pool_block
-        self._ssl_context: Any = None
-        self.init_poolmanager(pool_connections, pool_maxsize, block=pool_block)
+        self._make_pool()
 
     @classmethod
     def around(cls, transport: Transport) -> HTTPAdapter:
@@ -153,11 +156,6 @@ class HTTPAdapter(BaseAdapter):
         url = request._url
         if url is None or url.scheme not in ("http", "https", "http+unix"):
             raise InvalidSchema("HTTPAdapter sends http and https only", request=request)
-        if not hasattr(self.poolmanager, "round_trip"):
-            raise InvalidRequest(
-                "poolmanager must be made by init_poolmanager; a TLS context, source_address and "
-                "socket_options are its arguments"
-            )
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         given, call = request._under_way or (None, None)
         tls = TLSSettings(self._ssl_context if verify is True and self._ssl_context else verify, cert)
@@ -207,9 +205,28 @@ class HTTPAdapter(BaseAdapter):
 
     def close(self) -> None:
         """Close the idle connections."""
-        close = getattr(self.poolmanager, "close", None)
-        if close is not None:
-            close()
+        self.poolmanager.close()
+
+    def _make_pool(self) -> None:
+        """Call `init_poolmanager`; what a subclass asks urllib3's ``PoolManager`` for is done by a pool of ours."""
+        self._ssl_context = None
+        self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)
+        asked = getattr(self.poolmanager, "connection_pool_kw", None)
+        if asked is None:
+            return
+        settings = {name: value for name, value in asked.items() if name not in ("maxsize", "block")}
+        if unknown := sorted(settings.keys() - {"ssl_context", "source_address", "socket_options"}):
+            raise InvalidRequest(
+                f"PoolManager({unknown[0]}=...): only ssl_context, source_address and socket_options are known; "
+                "TLS versions, ciphers and the like are set on an ssl.SSLContext"
+            )
+        HTTPAdapter.init_poolmanager(
+            self,
+            self._pool_connections,
+            asked.get("maxsize", self._pool_maxsize),
+            asked.get("block", self._pool_block),
+            **settings,
+        )
 
     def _obey(self, session: ConnectionPool) -> None:
         """Make the pool anew with what *session*'s pool says about addresses, where it says anything.
@@ -235,8 +252,7 @@ class HTTPAdapter(BaseAdapter):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Start with a pool of its own, made by `init_poolmanager` as a subclass may have it."""
         self.__dict__.update(state)
-        self._ssl_context = None
-        self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)
+        self._make_pool()
 
 
 _NOT_PICKLED: Final = frozenset({"poolmanager", "_ssl_context"})

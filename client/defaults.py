@@ -57,7 +57,7 @@ _WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_fields", "_pr
 class Defaults:
     """The settings of a session; see `client.session.Session`, which sets them, for what each means."""
 
-    base_url: URL | None
+    base_url: str | URL | None = None
     headers: CaseInsensitiveDict
     params: Any
     auth: Any
@@ -161,7 +161,8 @@ class Defaults:
         trailers: Any,
     ) -> PreparedRequest:
         """Merge a call's arguments with the session's defaults into a request that is ready to be sent."""
-        target = parse_url(url) if self.base_url is None else resolve_on_base(self.base_url, url)
+        base = None if self.base_url is None else parse_url(self.base_url)
+        target = parse_url(url) if base is None else resolve_on_base(base, url)
         netrc = self._surroundings().netrc
         if (
             headers is None
@@ -172,7 +173,7 @@ class Defaults:
             and hooks is None
             and trailers is None
             and self.auth is None
-            and self.base_url is None
+            and base is None
             and not self.params
             and not self.hooks.get("response")
             and netrc is None
@@ -185,7 +186,7 @@ class Defaults:
             if data is not None or json is not None:
                 prepared.prepare_body(data, None, json)
             return prepared
-        home = self.base_url is None or same_origin(self.base_url, target)
+        home = base is None or same_origin(base, target)
         merged = merge_headers(self.headers if home else default_headers(), headers)
         if auth is None and home and target.username is None and target.password is None:
             auth = self.auth

@@ -52,7 +52,7 @@ class Mounts:
         Raises:
             InvalidSchema: There is none for the URL's scheme.
         """
-        adapter = self._adapter_for(parse_url(url))
+        adapter = self._mounted_for(parse_url(url))
         if adapter is None:
             from client.adapters import HTTPAdapter
 
@@ -111,6 +111,11 @@ class Mounts:
 
     def _adapter_for(self, url: URL) -> BaseAdapter | None:
         """Return the mounted adapter for *url*, None for this session's own transport."""
+        if getattr(self.get_adapter, "__func__", None) is not _GET_ADAPTER:  # overridden, or a test's double
+            return self.get_adapter(url=str(url))
+        return self._mounted_for(url)
+
+    def _mounted_for(self, url: URL) -> BaseAdapter | None:
         if not self.adapters and url.scheme in _OWN_SCHEMES:
             return None
         text = str(url).lower()
@@ -120,3 +125,6 @@ class Mounts:
         if url.scheme in _OWN_SCHEMES:
             return None
         raise InvalidSchema(f"No connection adapters were found for {url.redacted}")
+
+
+_GET_ADAPTER: Final = Mounts.get_adapter

@@ -265,7 +265,10 @@ class RawReader(io.RawIOBase):
         reason: The reason phrase.
         version: 11 for HTTP/1.1, 10 for HTTP/1.0.
         headers: As `Response.headers`, and with ``getlist``.
+        decode_content: What reading without that argument does; False, may be set.
     """
+
+    decode_content = False
 
     def __init__(self, body: ResponseBody, wire: WireResponse) -> None:
         """Read *body*, which is that of *wire*."""
@@ -288,13 +291,13 @@ class RawReader(io.RawIOBase):
 
         Args:
             amt: Exactly so many, fewer only at the end of the body; None or negative means all the rest.
-            decode_content: True removes the content coding. Default: False.
+            decode_content: True removes the content coding. Default: the attribute of that name.
 
         Raises:
             RequestException: As `Response.iter_content`.
         """
         self._check_open()
-        step = self._body.read if decode_content else self._body.read_undecoded
+        step = self._step(decode_content)
         if amt is None or amt < 0:
             collected = io.BytesIO()
             while chunk := step(READ_SIZE):
@@ -310,15 +313,23 @@ class RawReader(io.RawIOBase):
         """Fill *buffer* from its start with what arrives next; return the count, 0 at the end of the body."""
         self._check_open()
         view = memoryview(buffer).cast("B")
-        data = self._body.read_undecoded(len(view)) if view else b""
+        data = self._step(None)(len(view)) if view else b""
         view[: len(data)] = data
         return len(data)
 
     def stream(self, amt: int | None = READ_SIZE, decode_content: bool | None = None) -> Iterator[bytes]:
         """Yield the rest in pieces of at most *amt* bytes (None: 64 KiB); arguments as `read`."""
-        step = self._body.read if decode_content else self._body.read_undecoded
+        step = self._step(decode_content)
         while chunk := step(amt or READ_SIZE):
             yield chunk
+
+    def _step(self, decode_content: bool | None) -> Callable[[int], bytes]:
+        decode_content = self.decode_content if decode_content is None else decode_content
+        return self._body.read if decode_content else self._body.read_undecoded
+
+    def release_conn(self) -> None:
+        """Give the connection back if the body was read, up otherwise (urllib3's name, for auth plugins)."""
+        self._close()
 
     def tell(self) -> int:
         """Return how many bytes were taken from the wire."""

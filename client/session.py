@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from client.defaults import Defaults, default_headers
 from client.exceptions import InvalidRequest, SessionClosed
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from client.adapters import BaseAdapter
     from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
     from client.exchange import CallOptions
+    from client.downloads import Download, DownloadArguments, DownloadJob, DownloadResults
     from client.parallel import Job
     from client.response import Response
     from client.retries import Attempt, Retry
@@ -88,6 +89,9 @@ class Session(Defaults, Mounts):
         InvalidRequest: An argument makes no sense.
     """
 
+    #: requests' list of what is pickled, which subclasses extend; here everything is, but connections and workers.
+    __attrs__ = "headers cookies auth proxies hooks params verify cert adapters stream trust_env max_redirects".split()
+
     def __init__(
         self,
         *,
@@ -121,7 +125,8 @@ class Session(Defaults, Mounts):
     ) -> None:
         """Hold the settings; no connection, thread or file is opened before the first call."""
         super().__init__(cookies, verify)
-        self.base_url = None if base_url is None else parse_url(base_url)
+        if base_url is not None:  # a subclass written for requests may have an attribute of this name by now
+            self.base_url = parse_url(base_url)
         self.headers = merge_headers(default_headers(), headers)
         self.params = {} if params is None else params
         self.auth = auth
@@ -202,6 +207,18 @@ class Session(Defaults, Mounts):
         request = self._prepare(
             method, url, params, data, headers, cookies, files, auth, hooks, json, trailers
         )
+        if getattr(self.send, "__func__", None) is not _SEND:  # overridden: requests' seam for subclasses
+            given: dict[str, Any] = {
+                "timeout": timeout, "retries": retries, "max_body": max_body, "max_ratio": max_ratio,
+                "idempotent": idempotent, "progress": progress, "expect": expect or None, "_cancel": _cancel,
+            }  # fmt: skip
+            given = {
+                name: value for name, value in given.items() if value is not None and value is not NOT_GIVEN
+            }
+            return self.send(
+                request, allow_redirects=allow_redirects, stream=stream, verify=verify, cert=cert, proxies=proxies,
+                **given,
+            )  # fmt: skip
         options = self._options_for(
             timeout, allow_redirects, stream, proxies, verify, cert, retries, idempotent, expect, progress, max_body,
             max_ratio,
@@ -267,8 +284,16 @@ class Session(Defaults, Mounts):
         add_cookies(self, prepared)
         return prepared
 
-    def send(self, request: PreparedRequest, **arguments: Unpack[SendArguments]) -> Response:
+    def send(
+        self,
+        request: PreparedRequest,
+        *,
+        _cancel: CancelToken | None = None,
+        **arguments: Unpack[SendArguments],
+    ) -> Response:
         """Send a prepared request as it is: nothing of this session is added but cookies received meanwhile.
+
+        A subclass that overrides this method gets every call of `request` and the verbs, redirects included.
 
         Args:
             request: From `prepare_request` or `Request.prepare`.
@@ -281,7 +306,9 @@ class Session(Defaults, Mounts):
         if not isinstance(request, PreparedRequest):
             raise InvalidRequest("You can only send PreparedRequests; see Session.prepare_request")
         options = self._options_for(**arguments)
-        return self._offload(request, options) if self.offload else run(self, request, options)
+        if self.offload and _cancel is None:
+            return self._offload(request, options)
+        return run(self, request, options, _cancel)
 
     # -- on workers -----------------------------------------------------------------------------------------------
 
@@ -442,6 +469,9 @@ class Session(Defaults, Mounts):
             future.token.cancel(late)
             raise late
         return future.result()
+
+
+_SEND: Final = Session.send
 
 
 def session() -> Session:
