@@ -165,13 +165,14 @@ class HeadReader(NothingToRead):
         if self.may_skip_line and buffer.data.startswith(b"\r\n", buffer.start):
             self._skip_line()
         data, start = buffer.data, buffer.start
-        if start == len(data) or (self.may_skip_line and data[start:] == b"\r"):
+        size = len(data) - start
+        if size == 0 or (size == 1 and self.may_skip_line and data.endswith(b"\r")):
             return None
         found = self.head_end.search(data, start + self._searched)
         self._check_beginning(data, start, found.end() if found else len(data))
-        self._check_size(found.end() - start if found else len(buffer))
+        self._check_size(found.end() - start if found else size)
         if found is None:
-            self._searched = max(0, len(buffer) - 3)
+            self._searched = max(0, size - 3)
             return None
         head = self._tidy(bytes(data[start : found.end()]))
         match = self.head.fullmatch(head)
