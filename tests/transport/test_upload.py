@@ -30,6 +30,7 @@ from tests.scripted_server import (
     ScriptedServer,
     Send,
     Signal,
+    Step,
     Wait,
 )
 from tests.transport.exchanging import OK, a_call, a_request
@@ -304,7 +305,7 @@ class TestExpectContinue:
         self, scripted_server: ScriptedServer, pool: ConnectionPool
     ) -> None:
         """A peer that says 102 for ever would else keep the call past its total deadline, or keep the body here."""
-        processing = [Send(b"HTTP/1.1 102 Processing\r\n\r\n"), Pause(0.25)] * 3
+        processing: list[Step] = [Send(b"HTTP/1.1 102 Processing\r\n\r\n"), Pause(0.25)] * 3
         scripted_server.script(Expect(), *processing, ExpectClosed())
         limits = Timeouts(total=0.7)
         started = monotonic()
