@@ -37,14 +37,21 @@ if TYPE_CHECKING:
         put as put,
         request as request,
     )
+    from client.downloads import (
+        Download as Download,
+        DownloadResults as DownloadResults,
+        FailedDownload as FailedDownload,
+    )
     from client.exceptions import (
         AddressNotAllowed as AddressNotAllowed,
         BodyTooLarge as BodyTooLarge,
+        ChecksumMismatch as ChecksumMismatch,
         ChunkedEncodingError as ChunkedEncodingError,
         ConnectError as ConnectError,
         ConnectTimeout as ConnectTimeout,
         ConnectionError as ConnectionError,
         ContentDecodingError as ContentDecodingError,
+        DownloadError as DownloadError,
         FileModeWarning as FileModeWarning,
         ForkError as ForkError,
         HTTPError as HTTPError,
@@ -120,7 +127,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "api": "delete get head options patch post put request",
-    "exceptions": "AddressNotAllowed BodyTooLarge ChunkedEncodingError ConnectError ConnectTimeout ConnectionError ContentDecodingError FileModeWarning ForkError HTTPError IncompleteBody InvalidBody InvalidHeader InvalidJSONError InvalidMethod InvalidProxyURL InvalidRequest InvalidSchema InvalidTimeout InvalidURL JSONDecodeError MissingSchema NameResolutionError PoolTimeout ProtocolError ProxyError ReadTimeout RedirectError RemoteDisconnected RequestException RequestsDependencyWarning RequestsWarning RetryError SSLError SessionClosed StaleConnectionError StreamConsumedError Timeout TooManyRedirects TotalTimeout URLRequired UnrewindableBodyError WriteTimeout",
+    "downloads": "Download DownloadResults FailedDownload",
+    "exceptions": "AddressNotAllowed BodyTooLarge ChecksumMismatch ChunkedEncodingError ConnectError ConnectTimeout ConnectionError ContentDecodingError DownloadError FileModeWarning ForkError HTTPError IncompleteBody InvalidBody InvalidHeader InvalidJSONError InvalidMethod InvalidProxyURL InvalidRequest InvalidSchema InvalidTimeout InvalidURL JSONDecodeError MissingSchema NameResolutionError PoolTimeout ProtocolError ProxyError ReadTimeout RedirectError RemoteDisconnected RequestException RequestsDependencyWarning RequestsWarning RetryError SSLError SessionClosed StaleConnectionError StreamConsumedError Timeout TooManyRedirects TotalTimeout URLRequired UnrewindableBodyError WriteTimeout",
     "lines": "ServerSentEvent",
     "request": "PreparedRequest Request",
     "response": "Response",

@@ -27,6 +27,8 @@ each class also inherits the builtin that a caller would expect, so `except Time
     |  `- IncompleteBody(EOFError)                ... or ended early; .received .expected
     |- ContentDecodingError(ValueError)           a content coding is broken or cut short; .partial
     |- BodyTooLarge(ValueError)                   max_body= or max_ratio= was passed; .limit
+    |- DownloadError                              no file came about of what the server sent
+    |  `- ChecksumMismatch(ValueError)            ... its SHA-256 is another one
     |- StreamConsumedError(TypeError, RuntimeError)  the body was streamed and is gone
     `- InvalidJSONError  JSONDecodeError(json.JSONDecodeError)
 """
@@ -44,11 +46,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AddressNotAllowed",
     "BodyTooLarge",
+    "ChecksumMismatch",
     "ChunkedEncodingError",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionError",
     "ContentDecodingError",
+    "DownloadError",
     "FileModeWarning",
     "ForkError",
     "HTTPError",
@@ -325,6 +329,21 @@ class BodyTooLarge(RequestException, ValueError):
     limit: float = 0
     received: int = 0
     partial: bytes = b""
+
+
+class DownloadError(RequestException):
+    """`Session.download` got no file together of what the server sent, such as one that changes all the time."""
+
+
+class ChecksumMismatch(DownloadError, ValueError):
+    """The file is whole, and its SHA-256 is not the one that was asked for; nothing of it was kept.
+
+    Attributes:
+        expected, found: Both in hex.
+    """
+
+    expected: str = ""
+    found: str = ""
 
 
 class StreamConsumedError(RequestException, TypeError, RuntimeError):

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from client.defaults import Defaults, default_headers
+from client.download_calls import Downloads
 from client.exceptions import InvalidRequest, SessionClosed
 from client.exchange import add_cookies, run
 from client.merging import merge_headers
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from client.adapters import BaseAdapter
     from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
     from client.exchange import CallOptions
-    from client.downloads import Download, DownloadArguments, DownloadJob, DownloadResults
     from client.parallel import Job
     from client.response import Response
     from client.retries import Attempt, Retry
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "session"]
 
 
-class Session(Defaults, Mounts):
+class Session(Defaults, Mounts, Downloads):
     """A place for everything that calls have in common.
 
     Args:

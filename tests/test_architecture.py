@@ -56,6 +56,7 @@ LAZY_IMPORTS = {
     "client.auth": SELDOM,
     "client.cookie_file": SELDOM,
     "client.cookies": SELDOM,
+    "client.downloads": SELDOM,
     "client.multipart": SELDOM,
     "client.netrc": SELDOM,
     "client.parallel": SELDOM,

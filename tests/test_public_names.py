@@ -13,8 +13,8 @@ import client.protocol
 
 CLIENT = set(
     """
-    AddressNotAllowed Attempt BodyTooLarge ChunkedEncodingError ConnectError ConnectTimeout ConnectionError
-    ContentDecodingError FileModeWarning ForkError HTTPError IncompleteBody InvalidBody InvalidHeader InvalidJSONError
+    AddressNotAllowed Attempt BodyTooLarge ChecksumMismatch ChunkedEncodingError ConnectError ConnectTimeout ConnectionError
+    ContentDecodingError Download DownloadError DownloadResults FailedDownload FileModeWarning ForkError HTTPError IncompleteBody InvalidBody InvalidHeader InvalidJSONError
     InvalidMethod InvalidProxyURL InvalidRequest InvalidSchema InvalidTimeout InvalidURL JSONDecodeError MissingSchema
     NameResolutionError PoolLimits PoolTimeout PreparedRequest ProtocolError ProxyError ReadTimeout RedirectError
     RemoteDisconnected Request RequestException RequestsDependencyWarning RequestsWarning Response Retry RetryError SSLError

@@ -1,0 +1,449 @@
+"""One file on its way to the disk: what its workers do, part by part.
+
+The law of the room: each part is written by one worker, inside its own slice; what an answer means is decided in
+`client.download_plan`, what happens in the folder in `client.download_file`.  The worker that completes the last part
+checks the whole and gives it its name.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from client.download_file import DownloadFile, Folder, Journal, check_target
+from client.download_names import suggested_name
+from client.download_plan import (
+    Answer,
+    Part,
+    StartAgain,
+    first_part,
+    judge,
+    positions,
+    range_fields,
+    split,
+    validator_of,
+)
+from client.exceptions import (
+    BodyTooLarge,
+    ChecksumMismatch,
+    DownloadError,
+    IncompleteBody,
+    InvalidRequest,
+    RequestException,
+    TotalTimeout,
+)
+from client.headers import CaseInsensitiveDict
+from client.retries import Attempt
+from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, Timeouts, timeout_error
+from client.url import parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from client.response import Response
+    from client.retries import Retry
+    from client.session import Session
+    from client.transport.cancel import CancelToken
+
+__all__ = ["DownloadTask"]
+
+#: Bytes received at once: what the processor's cache still holds when they are written.
+CHUNK: Final = 1 << 18
+#: Times that a file may turn out to be another one while it is fetched.
+MOST_STARTS: Final = 4
+
+_SHA256_DIGITS: Final = 64
+
+
+class DownloadTask:
+    """One file: first `first` on a worker, `fetch` for each further part on others, at last `settle`.
+
+    Args:
+        session: Sends the requests.
+        announce: Called on a worker, once, with the parts that others may fetch beside it.
+        url, path, parts, resume, checksum, overwrite, max_size: As `Session.download`.
+        arguments: Further ones, of `Session.request`.
+
+    Attributes:
+        path: Where the file goes; None until its name is known.
+        parts: All parts, as far as planned.
+        size: Bytes in all; None while unknown.
+        resumed_from: Bytes that an earlier download had left.
+        sha256: Of the whole file, in hex, if the caller asked for it.
+        validator: Strong ETag or Last-Modified of the file.
+        seconds: From the first request to the final name.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        announce: Callable[[DownloadTask, list[Part]], None],
+        url: Any,
+        path: str | os.PathLike[str],
+        *,
+        parts: int | Literal["auto"] = "auto",
+        resume: bool = True,
+        checksum: str | None = None,
+        overwrite: bool = False,
+        max_size: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        """Check the arguments; nothing is opened or sent yet."""
+        first_part(parts)
+        self._session = session
+        self._announce = announce
+        self._wanted_parts = parts
+        self._resume = resume
+        self._expected = _expected_digest(checksum)
+        self._wants_digest = checksum is not None
+        self._overwrite = overwrite
+        self._max_size = session.max_body if max_size is None else max_size
+        self._headers = CaseInsensitiveDict(arguments.pop("headers", None) or {})
+        if "Range" in self._headers or "If-Range" in self._headers:
+            raise InvalidRequest(
+                "a download asks for ranges itself: leave Range and If-Range out of headers="
+            )
+        limits = Timeouts.of(arguments.pop("timeout", NOT_GIVEN))
+        self._limits = limits.or_else(Timeouts.of(session.timeout)).or_else(DEFAULT_TIMEOUTS)
+        self._arguments = arguments
+        self._url = url
+        self._retry = session._options_for(retries=arguments.get("retries", NOT_GIVEN)).retries
+        prepared = session._prepare(
+            "GET", url, arguments.get("params"), None, None, None, None, None, None, None, None
+        )
+        self._url_key = sha256(str(prepared.url).partition("#")[0].encode()).hexdigest()
+        self._given = os.fspath(path)
+        self._name = "" if Path(self._given).is_dir() else Path(self._given).name
+        self._folder: Folder | None = None
+        self._file: DownloadFile | None = None
+        self._ranges = True
+        self._starts = 0
+        self._started = 0.0
+        self._counting = allocate_lock()
+        self._open_parts = 0
+        self.parts: list[Part] = []
+        self.path: str | None = self._given if self._name else None
+        self.size: int | None = None
+        self.resumed_from = 0
+        self.sha256: str | None = None
+        self.validator: str | None = None
+        self.seconds = 0.0
+        self.is_done = False
+
+    @property
+    def received(self) -> int:
+        """Bytes on disk."""
+        return positions(self.parts)
+
+    # -- on a worker ----------------------------------------------------------------------------------------------
+
+    def first(self, token: CancelToken) -> None:
+        """Find out what there is to do, announce the parts for other workers, and fetch the first.
+
+        Raises:
+            StartAgain: See `settle`.
+            RequestException: What a request raised, or `DownloadError`.
+            OSError: What the disk said; `FileExistsError` for a target that is there.
+        """
+        self._started = self._started or monotonic()
+        if self._folder is None:
+            self._folder = Folder(str(Path(self._given).parent) if self._name else self._given)
+        response: Response | None = None
+        journal = None
+        if self._name:
+            check_target(self._folder, self._name, overwrite=self._overwrite)
+            journal = self._reopen()
+        try:
+            if journal is None:
+                asked = first_part(self._wanted_parts) if self._ranges else Part(0, None)
+                response, answer = self._ask(asked, token)
+                journal = self._learn_name(response, answer)
+            if journal is None:
+                assert response is not None
+                self._begin(response, answer)
+        except BaseException:
+            if response is not None:
+                response.close()
+            raise
+        if journal is not None:
+            if response is not None:
+                response.close()
+                response = None
+            self._go_on(journal)
+        pending = [part for part in self.parts if not part.is_complete or response is not None]
+        self._open_parts = max(1, len(pending))
+        self._announce(self, pending[1:])
+        self._fetch(
+            pending[0] if pending else self.parts[0], token, None if response is None else (response, answer)
+        )
+
+    def fetch(self, part: Part, token: CancelToken) -> None:
+        """Fetch a part that was announced. Raises as `first`."""
+        self._fetch(part, token, None)
+
+    def _reopen(self) -> Journal | None:
+        """Take up what an earlier download left behind, if there is something."""
+        if not self._resume or self._starts:
+            return None
+        assert self._folder is not None
+        found = DownloadFile.reopen(self._folder, self._name, self._url_key)
+        if found is None:
+            return None
+        self._file, journal = found
+        return journal
+
+    def _learn_name(self, response: Response, answer: Answer) -> Journal | None:
+        """Name the file by the answer where the caller named only a folder; return the journal of that name."""
+        if self._name:
+            return None
+        assert self._folder is not None
+        self._name = suggested_name(response.headers.get("Content-Disposition"), parse_url(response.url))
+        self.path = str(Path(self._given, self._name))
+        check_target(self._folder, self._name, overwrite=self._overwrite)
+        journal = self._reopen()
+        if journal is not None and (
+            journal.validator != validator_of(response.headers) or answer.size not in (None, journal.size)
+        ):
+            assert self._file is not None
+            self._file.discard()
+            self._file = journal = None
+        return journal
+
+    def _go_on(self, journal: Journal) -> None:
+        """Plan what is missing of an earlier download."""
+        self._check_size(journal.size or 0)
+        self.size, self.validator = journal.size, journal.validator
+        self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
+        self.resumed_from = positions(self.parts)
+
+    def _begin(self, response: Response, answer: Answer) -> None:
+        """Make the temporary and plan the parts, now that it is known what comes."""
+        assert self._folder is not None
+        self._check_size(answer.size or 0)
+        if self._file is None:
+            self._file = DownloadFile.create(self._folder, self._name)
+        self.size = answer.size
+        self.validator = _usable_validator(response)
+        if answer.size is not None and self._max_size is not None:  # never by the word of the peer alone
+            self._file.allocate(answer.size)
+        if answer.whole or answer.size is None or answer.stop is None:
+            self.parts = [Part(0, answer.stop)]
+        else:
+            self.parts = split(answer.size, answer.stop, self._wanted_parts)
+
+    def _fetch(self, part: Part, token: CancelToken, begun: tuple[Response, Answer] | None) -> None:
+        """Fill *part* by as many requests as it takes; complete the file if it is the last one."""
+        retry = self._retry
+        while begun is not None or not part.is_complete:
+            response, answer = begun or self._ask(part, token)
+            begun = None
+            try:
+                self._take(response, answer, part)
+            except RequestException as error:
+                error.request = error.request or response.request
+                retry = self._after(error, retry, token)
+            finally:
+                response.close()
+        with self._counting:
+            self._open_parts -= 1
+            is_last = self._open_parts == 0
+        if is_last:
+            self._complete(token)
+
+    def _ask(self, part: Part, token: CancelToken) -> tuple[Response, Answer]:
+        """Send the request for what is missing of *part*; return the answer and what it means."""
+        if self.parts and (self.validator is None or not self._ranges):
+            part.position = 0  # what comes may be another version of the file: nothing of the old one is kept
+            part.stop = None
+        headers = self._headers.copy()
+        headers.update(range_fields(part, self.validator))
+        response = self._session.request(
+            "GET",
+            self._url,
+            headers=headers,
+            timeout=self._timeouts(),
+            stream=True,
+            _cancel=token,
+            **self._arguments,
+        )
+        try:
+            if response.status_code != 416:
+                response.raise_for_status()
+            answer = judge(
+                response.status_code, response.headers, part, size=self.size, validator=self.validator
+            )
+            if self.parts:
+                self._fit(response, answer, part)
+        except BaseException as error:
+            if isinstance(error, DownloadError):
+                error.request, error.response = response.request, response
+            response.close()
+            raise
+        return response, answer
+
+    def _fit(self, response: Response, answer: Answer, part: Part) -> None:
+        """Make a later answer part of the plan."""
+        if not answer.whole:
+            if self.size is None:
+                self.size = part.stop = answer.size
+            return
+        if len(self.parts) > 1:
+            changed = _usable_validator(response) != self.validator
+            raise StartAgain("the server sent the whole file for a part of it", ranges=changed)
+        self._check_size(answer.size or 0)
+        assert self._file is not None
+        self._file.truncate()
+        self.size, self.validator = answer.size, _usable_validator(response)
+        self.resumed_from = part.position = 0
+        part.stop = answer.stop
+
+    def _take(self, response: Response, answer: Answer, part: Part) -> None:
+        """Write the body of one answer into its place."""
+        assert self._file is not None
+        wire = response._wire
+        if answer.stop == part.position and not answer.whole:  # 416: it had all come before
+            part.stop = self.size = part.position
+            return
+        if wire is None or "Content-Encoding" in response.headers:
+            for piece in response.iter_content(None):
+                self._store(memoryview(piece), answer, part)
+        else:
+            buffer = memoryview(bytearray(CHUNK))
+            while count := wire.readinto(buffer):
+                self._store(buffer[:count], answer, part)
+        if answer.stop is None:
+            self.size = part.stop = part.position
+        elif part.position < answer.stop:
+            raise IncompleteBody(
+                f"the part ended {answer.stop - part.position} bytes early",
+                received=part.position - answer.first,
+                expected=answer.stop - answer.first,
+            )
+
+    def _store(self, data: memoryview, answer: Answer, part: Part) -> None:
+        """Write *data* where it belongs, and nowhere else."""
+        assert self._file is not None
+        end = part.position + len(data)
+        if answer.stop is not None and end > answer.stop:
+            raise StartAgain("the server sent more bytes than it said", ranges=False)
+        if answer.stop is None:
+            self._check_size(end)
+        self._file.write(data, part.position)
+        part.position = end
+        self._file.save_sometimes(self._journal)
+
+    def _after(self, error: RequestException, retry: Retry | None, token: CancelToken) -> Retry:
+        """Wait for the next try after a body that broke off; raise *error* if there is none."""
+        attempt = Attempt("GET", _redacted(error), error=error)
+        decision = retry and retry.next(
+            attempt, idempotent=True, replayable=True, now=time(), random=_random, remaining=self._remaining()
+        )
+        if not decision:
+            raise error
+        if self._session.on_retry is not None:
+            self._session.on_retry(attempt)
+        token.sleep(decision[1])
+        return decision[0]
+
+    def _complete(self, token: CancelToken) -> None:
+        """Check the whole and give it its name."""
+        assert self._file is not None
+        assert self.size is not None
+        if self._wants_digest:
+            self.sha256 = self._file.digest(token.check)
+            if self._expected is not None and self._expected != self.sha256:
+                raise ChecksumMismatch(
+                    f"{self.path}: expected SHA-256 {self._expected}, the file has {self.sha256}",
+                    expected=self._expected,
+                    found=self.sha256,
+                )
+        self._file.publish(self.size, overwrite=self._overwrite)
+        self.seconds = monotonic() - self._started
+        self.is_done = True
+
+    # -- when no worker is at it any more ------------------------------------------------------------------------
+
+    def settle(self, failure: BaseException | None) -> BaseException | None:
+        """Leave the folder in order after all workers have let go.
+
+        Args:
+            failure: What the first of them that failed raised, None if none did.
+
+        Returns:
+            The error that the download ends with. None: it is done, or, with `is_done` false, `first` is to be called
+            again, from the beginning.
+        """
+        if isinstance(failure, StartAgain):
+            self._starts += 1
+            if self._starts < MOST_STARTS:
+                self._ranges = self._ranges and failure.ranges
+                if self._file is not None:
+                    self._file.truncate()
+                self.parts, self.size, self.validator, self.resumed_from = [], None, None, 0
+                return None
+            failure = DownloadError(f"gave up after {MOST_STARTS} starts: {failure}")
+        total = self._limits.total
+        if isinstance(failure, TotalTimeout) and isinstance(total, float):
+            failure = timeout_error("total", total, "total")  # the last request knew only what was left of it
+        if self._file is not None and failure is not None:
+            if isinstance(failure, ChecksumMismatch):
+                self._file.discard()
+            else:
+                self._file.keep(self._journal)
+        if self._folder is not None:
+            self._folder.close()
+        return failure
+
+    # -- small things -----------------------------------------------------------------------------------------------
+
+    def _journal(self, temporary: str) -> Journal | None:
+        """Return what a later download needs to go on from here; None if none could."""
+        parts = [(part.start, part.position, part.stop) for part in self.parts]
+        if not self._resume or self.validator is None or not self._ranges or not positions(self.parts):
+            return None
+        return Journal(self._url_key, temporary, self.size, self.validator, parts)
+
+    def _check_size(self, size: int) -> None:
+        if self._max_size is not None and size > self._max_size:
+            message = f"the file has {size} bytes or more, which passes max_size={self._max_size}"
+            raise BodyTooLarge(message, limit=self._max_size, received=self.received)
+
+    def _remaining(self) -> float | None:
+        total: float | None = self._limits.total  # type: ignore[assignment]  # complete limits
+        return None if total is None else max(0.0, self._started + total - monotonic())
+
+    def _timeouts(self) -> Timeouts:
+        """Return the limits of one request, which has what is left of the download's total."""
+        left = self._remaining()
+        if left is None:
+            return self._limits
+        return Timeouts(total=max(left, 1e-6)).or_else(self._limits)
+
+
+def _expected_digest(checksum: Any) -> str | None:
+    """Return the digits of ``sha256:<hex>``; None if none are given."""
+    if checksum in (None, "sha256"):
+        return None
+    name, _, digits = checksum.lower().partition(":") if isinstance(checksum, str) else ("", "", "")
+    if name != "sha256" or len(digits) != _SHA256_DIGITS or set(digits) - set("0123456789abcdef"):
+        raise InvalidRequest(f'checksum={checksum!r}: expected "sha256:" and 64 hex digits, or "sha256"')
+    return digits
+
+
+def _usable_validator(response: Response) -> str | None:
+    """Return the validator, unless what comes is coded: ranges would be of other bytes than those on disk."""
+    return None if "Content-Encoding" in response.headers else validator_of(response.headers)
+
+
+def _redacted(error: RequestException) -> str:
+    url = getattr(error.request, "url", None)
+    return "" if url is None else parse_url(url).redacted
+
+
+def _random() -> float:
+    """Return a number of [0, 1), for the jitter of a delay."""
+    return int.from_bytes(os.urandom(7)) / (1 << 56)

@@ -1,0 +1,374 @@
+"""`Session.download` and `Session.download_many`: files in parts, on the session's workers, whole or not at all.
+
+The law of the room: the caller's thread decides and submits, workers fetch, and no worker ever waits for another.
+Parts of files that have begun go before new files, so that few are open at a time.  Whatever ends a download, all its
+workers have let go before its folder is put in order.
+"""
+
+from __future__ import annotations
+
+from _queue import Empty, SimpleQueue
+from collections import deque
+from concurrent.futures import CancelledError
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict
+
+from client.download_task import DownloadTask
+from client.exceptions import InvalidRequest, SessionClosed
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from client.download_plan import Part
+    from client.retries import Retry
+    from client.session import Session
+    from client.timeouts import TimeoutTypes
+    from client.transport.cancel import CancelToken
+    from client.transport.tls import CertTypes, VerifyTypes
+    from client.workers import RequestFuture
+
+__all__ = [
+    "Download",
+    "DownloadArguments",
+    "DownloadJob",
+    "DownloadResults",
+    "FailedDownload",
+    "download",
+    "download_many",
+]
+
+#: Seconds between two calls of a progress callback, and that workers get to let go when the caller is interrupted.
+PROGRESS_SECONDS: Final = 0.1
+PATIENCE: Final = 5.0
+
+#: Parts and files under way or queued, for each worker: enough that none of them waits for the caller's thread.
+LOOK_AHEAD: Final = 2
+
+
+class DownloadArguments(TypedDict, total=False):
+    """What `Session.download` takes beside URL, path and ``progress``."""
+
+    parts: int | Literal["auto"]
+    """How many connections: ``"auto"`` (default) one for 8 MiB, at most 8; a number is honoured down to 1 MiB each."""
+    resume: bool
+    """Go on with what an earlier call left, and leave what came if this one fails. Default True."""
+    checksum: str | None
+    """``"sha256:<hex>"``: what the file must have; ``"sha256"``: only compute it. Default None."""
+    overwrite: bool
+    """Replace an existing file (or link, never what it points to), and keep its mode. Default False."""
+    max_size: int | None
+    """Most bytes of the file; more raises `BodyTooLarge`. Up to it, room is reserved. Default: the session's limit."""
+    params: Any
+    """Added to the URL's query."""
+    headers: Mapping[str, str | bytes | None] | None
+    """Header fields; not Range or If-Range."""
+    cookies: Any
+    """Cookies for these requests."""
+    auth: Any
+    """(user, password), an object of `client.auth`, or a callable on the prepared request."""
+    timeout: TimeoutTypes
+    """As everywhere; ``Timeouts(total=...)`` limits the whole download."""
+    allow_redirects: bool
+    """Follow redirects. Default True."""
+    proxies: Mapping[str, str | None] | None
+    """Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL."""
+    verify: VerifyTypes | None
+    """Whom to trust under TLS."""
+    cert: CertTypes
+    """Client certificate."""
+    retries: int | Retry | None
+    """Further attempts, for each request and for each part's body; a part goes on where it broke off."""
+    hooks: Mapping[str, Any] | None
+    """Called with each response."""
+
+
+class Download(NamedTuple):
+    """A file that is on disk, whole.
+
+    Attributes:
+        path: Where it is.
+        bytes: Its size.
+        seconds: From the first request until it had its name.
+        sha256: In hex, computed from what is on disk; None unless ``checksum=`` asked for it.
+        parts: How many parts it was fetched in.
+        resumed_from: Bytes that an earlier, broken download had left and that were not fetched again.
+        validator: Strong ETag or Last-Modified of this version of the file, None if the server gave none.
+    """
+
+    path: Path
+    bytes: int
+    seconds: float
+    sha256: str | None
+    parts: int
+    resumed_from: int
+    validator: str | None
+
+
+class FailedDownload(NamedTuple):
+    """A job of `Session.download_many` that failed; itself a job, to try it again.
+
+    Attributes:
+        url, path: Of the job.
+        error: What it raised.
+        job: Its arguments.
+    """
+
+    url: Any
+    path: Any
+    error: BaseException
+    job: Mapping[str, Any]
+
+
+class DownloadResults:
+    """What became of the jobs of `Session.download_many`.
+
+    Attributes:
+        done: One `Download` for each file that is there, in the order in which they were completed.
+        failed: One `FailedDownload` for each other job; ``session.download_many(results.failed)`` tries these again.
+    """
+
+    __slots__ = ("done", "failed")
+
+    def __init__(self) -> None:
+        """Start with no result."""
+        self.done: list[Download] = []
+        self.failed: list[FailedDownload] = []
+
+    def __repr__(self) -> str:
+        """Show the two counts."""
+        return f"<DownloadResults done={len(self.done)} failed={len(self.failed)}>"
+
+
+#: A (url, path) pair, a mapping of `Session.download`'s arguments, or a `FailedDownload`.
+DownloadJob: TypeAlias = "tuple[str, str | os.PathLike[str]] | Mapping[str, Any] | FailedDownload"
+
+#: Called with (bytes on disk, bytes in all or None).
+Progress: TypeAlias = "Callable[[int, int | None], object]"
+
+
+def download(session: Session, progress: Progress | None, arguments: Mapping[str, Any]) -> Download:
+    """Fetch one file; see `Session.download`."""
+    session._pool().refuse_own_worker()
+    news: SimpleQueue[Any] = SimpleQueue()
+    task = DownloadTask(session, _announcer(news), **arguments)
+    crew = _Coordinator(
+        session, news, iter((task,)), progress and (lambda: progress(task.received, task.size))
+    )
+    for _, error in crew.results():
+        if error is not None:
+            raise error
+    return _finished(task)
+
+
+def download_many(
+    session: Session,
+    jobs: Iterable[DownloadJob],
+    progress: Callable[[DownloadResults, Iterable[DownloadTask]], object] | None,
+    arguments: Mapping[str, Any],
+) -> DownloadResults:
+    """Fetch many files; see `Session.download_many`."""
+    session._pool().refuse_own_worker()
+    news: SimpleQueue[Any] = SimpleQueue()
+    results = DownloadResults()
+    given: dict[DownloadTask, Mapping[str, Any]] = {}
+
+    def tasks() -> Iterator[DownloadTask]:
+        for job in jobs:
+            merged = {**arguments, **_arguments_of(job)}
+            try:
+                task = DownloadTask(session, _announcer(news), **merged)
+            except (
+                OSError,
+                ValueError,
+            ) as error:  # what one job's arguments are wrong with is that job's failure
+                results.failed.append(FailedDownload(merged.get("url"), merged.get("path"), error, merged))
+            else:
+                given[task] = merged
+                yield task
+
+    crew = _Coordinator(session, news, tasks(), progress and (lambda: progress(results, given)))
+    for task, error in crew.results(lambda: f"{len(results.done)} files done, {len(results.failed)} failed"):
+        job = given.pop(task)
+        if error is None:
+            results.done.append(_finished(task))
+        elif isinstance(error, SessionClosed):
+            raise error
+        else:
+            results.failed.append(FailedDownload(job["url"], job["path"], error, job))
+    return results
+
+
+def _arguments_of(job: Any) -> Mapping[str, Any]:
+    """Return *job* as arguments of `Session.download`.
+
+    Raises:
+        InvalidRequest: It has none of the forms.
+    """
+    if isinstance(job, FailedDownload):
+        return job.job
+    if isinstance(job, tuple) and len(job) == 2:
+        return {"url": job[0], "path": job[1]}
+    if isinstance(job, dict) and "url" in job and "path" in job:
+        return job
+    raise InvalidRequest(
+        "a job must be a (url, path) pair or a dict with url, path and arguments of download()"
+    )
+
+
+def _announcer(news: SimpleQueue[Any]) -> Callable[[DownloadTask, list[Part]], None]:
+    return lambda task, parts: news.put((task, parts))
+
+
+def _finished(task: DownloadTask) -> Download:
+    return Download(
+        path=Path(task.path or ""),
+        bytes=task.size or 0,
+        seconds=task.seconds,
+        sha256=task.sha256,
+        parts=len(task.parts),
+        resumed_from=task.resumed_from,
+        validator=task.validator,
+    )
+
+
+class _Coordinator:
+    """Feeds the workers and hears what they say; runs on the caller's thread.
+
+    Args:
+        session: Whose workers do the work.
+        news: Where workers announce parts, as (task, parts), and where ends arrive, as (task, future).
+        tasks: The files, drawn as room becomes free.
+        report: Called now and then.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        news: SimpleQueue[Any],
+        tasks: Iterator[DownloadTask],
+        report: Callable[[], object] | None,
+    ) -> None:
+        self._session = session
+        self._news = news
+        self._tasks = tasks
+        self._report = report
+        self._reported_at = 0.0
+        self._limit = LOOK_AHEAD * session._pool().size
+        self._waiting: deque[tuple[DownloadTask, Part | None]] = deque()  # None: `DownloadTask.first`
+        self._running: dict[DownloadTask, set[RequestFuture[None]]] = {}
+        self._failures: dict[DownloadTask, BaseException] = {}
+        self._busy = 0
+
+    def results(
+        self, so_far: Callable[[], str] | None = None
+    ) -> Iterator[tuple[DownloadTask, BaseException | None]]:
+        """Yield each task with its error, None if it is done, as they end.
+
+        Whatever ends this early, Ctrl-C above all, stops the workers; a note on it says how far the work had come.
+        """
+        try:
+            while True:
+                self._fill()
+                if not self._running:
+                    return
+                task, what = self._wait()
+                if isinstance(what, list):
+                    if task not in self._failures:
+                        self._waiting.extend((task, part) for part in what)
+                elif self._has_ended(task, what):
+                    error = task.settle(self._failures.pop(task, None))
+                    if error is None and not task.is_done:
+                        self._waiting.append((task, None))
+                        continue
+                    del self._running[task]
+                    yield task, error
+        except BaseException as error:
+            self._stop()
+            if isinstance(error, KeyboardInterrupt):
+                under_way = sum(task.received for task in self._running)
+                parts = [] if so_far is None else [so_far()]
+                error.add_note("; ".join([*parts, f"stopped after {under_way} bytes of what was under way"]))
+            raise
+        finally:
+            if self._report is not None and not self._running:
+                self._report()
+
+    def _fill(self) -> None:
+        """Give the workers what there is to do."""
+        while self._busy < self._limit:
+            if self._waiting:
+                task, part = self._waiting.popleft()
+            elif (new := next(self._tasks, None)) is not None:
+                task, part = new, None
+            else:
+                return
+            self._submit(task, part)
+
+    def _submit(self, task: DownloadTask, part: Part | None) -> None:
+        running = self._running.setdefault(task, set())
+
+        def work(token: CancelToken) -> None:
+            if part is None:
+                task.first(token)
+            else:
+                task.fetch(part, token)
+
+        future = self._session._pool().submit(work)
+        self._busy += 1
+        running.add(future)
+        future.add_done_callback(lambda future: self._news.put((task, future)))
+
+    def _wait(self) -> Any:
+        """Return the next piece of news; report while there is none."""
+        if self._report is None:
+            return self._news.get()
+        while True:
+            left = self._reported_at + PROGRESS_SECONDS - monotonic()
+            try:
+                if left > 0:
+                    return self._news.get(timeout=left)
+            except Empty:
+                pass
+            self._reported_at = monotonic()
+            self._report()
+
+    def _has_ended(self, task: DownloadTask, future: RequestFuture[None]) -> bool:
+        """Take note that a worker has let go of *task*; say whether it was the last one."""
+        self._busy -= 1
+        running = self._running[task]
+        running.discard(future)
+        error = _error_of(future)
+        if error is not None and task not in self._failures:
+            self._failures[task] = error
+            for other in list(running):
+                other.cancel()
+        if task in self._failures:
+            self._waiting = deque(entry for entry in self._waiting if entry[0] is not task)
+        return not running and all(entry[0] is not task for entry in self._waiting)
+
+    def _stop(self) -> None:
+        """Cancel everything and leave each folder in order whose workers let go within `PATIENCE`."""
+        for running in self._running.values():
+            for future in list(running):
+                future.cancel()
+        give_up_at = monotonic() + PATIENCE
+        while any(self._running.values()) and (left := give_up_at - monotonic()) > 0:
+            try:
+                task, what = self._news.get(timeout=left)
+            except Empty:
+                break
+            if not isinstance(what, list):
+                self._running[task].discard(what)
+        for task, running in self._running.items():
+            if not running and not task.is_done:
+                task.settle(self._failures.get(task) or CancelledError())
+
+
+def _error_of(future: RequestFuture[None]) -> BaseException | None:
+    try:
+        error = future.exception()
+    except CancelledError as cancelled:
+        error = cancelled
+    return error
