@@ -56,6 +56,7 @@ class HTTPConnection:
     Attributes:
         error: What a wait on this connection must raise once `abort` was called; None before.
         reused: True once it has served a request.
+        turns: How often it was given back to the pool; another number means another user.
     """
 
     __slots__ = (
@@ -77,6 +78,7 @@ class HTTPConnection:
         "key",
         "reused",
         "sock",
+        "turns",
     )
 
     def __init__(
@@ -98,6 +100,7 @@ class HTTPConnection:
         self.created_at = monotonic()
         self.expires_at = 0.0
         self.idle_limit: float | None = None
+        self.turns = 0
         self.reused = False
         self.closed = False
         self.error: BaseException | None = None

@@ -65,23 +65,28 @@ class _Place:
 class _Waiter:
     """A thread in the queue.
 
-    ``inbox`` wakes it: with a connection, or with None for "look at me": ``has_slot`` tells that it may dial,
-    ``error`` that it must stop, neither that a finaliser left something to clean up.
+    ``bell`` wakes it to look what it was given: ``connection``, or ``has_slot`` to dial with, or ``error`` that it
+    must raise. None of them means that a finaliser left something to clean up.
     """
 
-    __slots__ = ("error", "fresh", "has_slot", "inbox", "key")
+    __slots__ = ("bell", "connection", "error", "fresh", "has_slot", "key")
 
     def __init__(self, key: Any, fresh: bool) -> None:
         self.key = key
         self.fresh = fresh
-        self.inbox: SimpleQueue[HTTPConnection | None] = SimpleQueue()
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.connection: HTTPConnection | None = None
         self.has_slot = False
         self.error: BaseException | None = None
+
+    def is_served(self) -> bool:
+        """Say whether it need not wait any longer."""
+        return self.connection is not None or self.has_slot
 
     def abort(self, error: BaseException) -> None:
         """Wake the thread with *error*."""
         self.error = error
-        self.inbox.put(None)
+        self.bell.put(None)
 
 
 class ConnectionPool:
@@ -146,10 +151,19 @@ class ConnectionPool:
             # A plain http request looks the same to the proxy whatever its origin, so the connection is shared.
             shared = url.scheme == "http" and proxy.scheme in ("http", "https")
             key = (None, proxy) if shared else (url.origin, call.tls, proxy)
-        connection = None if call.fresh else self._take_idle(key, started_at)
-        if connection is None:
-            connection = self._start_connection(key, request, call)
-        return exchange(connection, request, call, self, started_at)
+        connection, turns = None, 0
+        try:
+            if not call.fresh:
+                connection = self._take_idle(key, started_at)
+            if connection is None:
+                connection = self._start_connection(key, request, call)
+            turns = connection.turns
+            return exchange(connection, request, call, self, started_at)
+        except BaseException:
+            # Unless its response has handed it back, and it may be another call's by now.
+            if connection is not None and connection.turns == turns:
+                self.discard(connection)
+            raise
 
     def close(self) -> None:
         """Close the idle connections; one that is in use closes when its user lets go. The pool stays usable."""
@@ -176,75 +190,86 @@ class ConnectionPool:
 
     def _take_idle(self, key: Any, now: float) -> HTTPConnection | None:
         """Return the idle connection to *key* that was used last and is still good, None if there is none."""
-        while True:
-            with self._lock:
-                place = self._places.get(key)
-                if place is None or not place.idle:
-                    return None
-                connection = place.idle.pop()
-                del self._idle[connection]
-            if connection.expires_at > now and connection.is_alive():
-                return connection
-            self.discard(connection)
-
-    def _start_connection(self, key: Any, request: WireRequest, call: Call) -> HTTPConnection:
-        """Return a connection that is handed on in the queue, or a new one, once there is a slot for it."""
-        token = call.cancel or CancelToken()  # so that `abort` reaches this call too
-        with self._lock:
-            self._starting.add(token)
+        connection = None
         try:
-            while connection := self._wait_for_slot(key, call, token):
-                if connection.expires_at > monotonic() and connection.is_alive():
+            while True:
+                with self._lock:
+                    place = self._places.get(key)
+                    if place is None or not place.idle:
+                        return None
+                    connection = place.idle.pop()
+                    del self._idle[connection]
+                if connection.expires_at > now and connection.is_alive():
                     return connection
                 self.discard(connection)
-            return self._dial(key, request, call, token)
-        finally:
-            with self._lock:
-                self._starting.discard(token)
+        except BaseException:
+            if connection is not None:
+                self.discard(connection)
+            raise
 
-    def _wait_for_slot(self, key: Any, call: Call, token: CancelToken) -> HTTPConnection | None:
-        """Wait in the queue; return a connection, or None once a slot is ours to dial with.
+    def _start_connection(self, key: Any, request: WireRequest, call: Call) -> HTTPConnection:
+        """Return a connection that is handed on in the queue, or a new one, once there is a slot for it.
 
         Raises:
             PoolTimeout, TotalTimeout: Neither came in time.
+            ConnectError, ConnectTimeout, InvalidRequest: As `dial`.
             BaseException: The call was cancelled.
         """
+        token = call.cancel or CancelToken()  # so that `abort` reaches this call too
         waiter = _Waiter(key, call.fresh)
+        try:
+            try:
+                with self._lock:
+                    self._starting.add(token)
+                while not waiter.has_slot:
+                    self._wait_for_slot(waiter, call, token)
+                    if (connection := waiter.connection) is not None:
+                        if connection.expires_at > monotonic() and connection.is_alive():
+                            return connection
+                        self.discard(connection)
+                        waiter.connection = None
+                return self._dial(waiter, request, call, token)
+            finally:
+                with self._lock:
+                    self._starting.discard(token)
+        except BaseException:
+            self._leave_queue(waiter)
+            raise
+
+    def _wait_for_slot(self, waiter: _Waiter, call: Call, token: CancelToken) -> None:
+        """Wait in the queue until *waiter* has a connection, or a slot to dial with."""
+        budget = call.deadline.budget("pool")
         with self._lock:
             self._waiters.append(waiter)
             victims = self._settle()
         for victim in victims:
             victim.close()
-        if not waiter.inbox.empty():  # the usual case: there was room
-            return waiter.inbox.get()
+        if waiter.is_served():
+            return  # the usual case: there was room
         self._reap()
-        budget = call.deadline.budget("pool")
-        token.attach(waiter)
         try:
-            while True:
-                connection = waiter.inbox.get(timeout=budget.remaining("pool"))
+            token.attach(waiter)
+            while not waiter.is_served():
+                waiter.bell.get(timeout=budget.remaining("pool"))
                 if waiter.error is not None:
                     raise waiter.error
-                if connection is not None or waiter.has_slot:
-                    return connection
                 self._reap()
-        except BaseException as error:
-            self._leave_queue(waiter)
-            if isinstance(error, (Empty, PoolTimeout)):
-                raise self._pool_timeout(key, budget) from None
-            raise
+        except (Empty, PoolTimeout):
+            raise self._pool_timeout(waiter.key, budget) from None
         finally:
             token.detach()
 
     def _leave_queue(self, waiter: _Waiter) -> None:
-        """Take *waiter* out of the queue, and give back what it may have been handed meanwhile."""
+        """Take *waiter* out of the queue, and give up what it may have been handed before it had to stop."""
         with self._lock:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
-        while not waiter.inbox.empty():
-            connection = waiter.inbox.get()
-            if connection is not None:
-                self.release(connection)
+        connection = waiter.connection
+        if connection is not None and connection in self._open:
+            self.discard(connection)
+            return
+        if connection is not None:
+            connection.close()
         if waiter.has_slot:
             self._free_slot(waiter.key)
 
@@ -258,27 +283,28 @@ class ConnectionPool:
             )
         return error
 
-    def _dial(self, key: Any, request: WireRequest, call: Call, token: CancelToken) -> HTTPConnection:
-        """Make a connection in a slot that is ours already."""
+    def _dial(self, waiter: _Waiter, request: WireRequest, call: Call, token: CancelToken) -> HTTPConnection:
+        """Make a connection in the slot of *waiter*; it is the waiter's from the moment that it is in the books."""
         url = request.url
-        try:
-            if url.scheme == "https":
-                call.tls.context()  # a broken setting shows before a connection is made, and takes none of its time
-            route = Route(
-                url.scheme,
-                url.host,
-                url.port,
-                proxy=call.proxy,
-                tls=call.tls if url.scheme == "https" else None,
-                uds=self.uds or url.socket_path,
-            )
-            dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
-        except BaseException:
-            self._free_slot(key)
-            raise
-        connection = HTTPConnection(
-            dialed.sock, dialed.info, key, generation=self._generation, epoch=self._epoch
+        if url.scheme == "https":
+            call.tls.context()  # a broken setting shows before a connection is made, and takes none of its time
+        route = Route(
+            url.scheme,
+            url.host,
+            url.port,
+            proxy=call.proxy,
+            tls=call.tls if url.scheme == "https" else None,
+            uds=self.uds or url.socket_path,
         )
+        dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
+        try:
+            connection = HTTPConnection(
+                dialed.sock, dialed.info, waiter.key, generation=self._generation, epoch=self._epoch
+            )
+        except BaseException:
+            dialed.sock.close()
+            raise
+        waiter.connection = connection
         with self._lock:
             self._open.add(connection)
         return connection
@@ -295,6 +321,7 @@ class ConnectionPool:
 
     def release(self, connection: HTTPConnection) -> None:
         """Take back a connection between two requests: for the queue, or to keep it idle."""
+        connection.turns += 1
         now = monotonic()
         limits = self.limits
         seconds = limits.idle_seconds
@@ -338,7 +365,7 @@ class ConnectionPool:
         """Leave *connection* for the next one who comes by to discard; the only thing a finaliser may do."""
         self._abandoned.put(connection)
         try:
-            self._waiters[0].inbox.put(None)
+            self._waiters[0].bell.put(None)
         except IndexError:
             pass  # nobody waits
 
@@ -371,20 +398,20 @@ class ConnectionPool:
         """Serve the queue as far as there is room; return the idle connections that gave way, to be closed."""
         victims: list[HTTPConnection] = []
         for waiter in tuple(self._waiters):
-            place = self._places.get(waiter.key)
-            if place is None:
-                place = self._places[waiter.key] = _Place()
+            place = self._places.get(waiter.key) or _Place()
             if place.idle and not waiter.fresh:
-                connection = place.idle.pop()
-                del self._idle[connection]
+                waiter.connection = place.idle.pop()
+                del self._idle[waiter.connection]
                 self._waiters.remove(waiter)
-                waiter.inbox.put(connection)
+                waiter.bell.put(None)
             elif self._make_room(place, victims):
+                # Making room may have closed this place's last connection, and the place with it.
+                place = self._places.setdefault(waiter.key, place)
                 place.open += 1
                 self._slots += 1
                 waiter.has_slot = True
                 self._waiters.remove(waiter)
-                waiter.inbox.put(None)
+                waiter.bell.put(None)
         return victims
 
     def _make_room(self, place: _Place, victims: list[HTTPConnection]) -> bool:

@@ -75,7 +75,7 @@ def exchange(
     """Send *request* on *connection* and wait for the final response's head.
 
     Args:
-        connection: Ours alone, between two cycles. On an error it is discarded.
+        connection: Ours alone, between two cycles. On an error it is the caller's again, to discard.
         request: What to send.
         call: Limits and hooks.
         owner: Gets the connection in the end.
@@ -95,7 +95,6 @@ def exchange(
         sent_at = monotonic()
         head = answer.head or answer.wait()
     except BaseException as error:
-        owner.discard(connection)
         if isinstance(error, (ConnectionError, Timeout)):
             error.reused = connection.reused
             error.bytes_sent = error.bytes_sent or sent

@@ -34,6 +34,7 @@ __all__ = [
     "HalfClose",
     "Refuse",
     "Reset",
+    "Sender",
 ]
 
 Sender: TypeAlias = Literal["client", "server"]

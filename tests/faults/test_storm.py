@@ -38,6 +38,7 @@ from tests.faults.relay import (
     HalfClose,
     Refuse,
     Reset,
+    Sender,
 )
 from tests.leaks import no_leaks
 from tests.nginx import free_ports
@@ -54,7 +55,8 @@ LIMITS = PoolLimits(total=48, per_origin=16, idle=24)
 def fault_of(number: int) -> Fault:
     """Choose what happens to a connection: the same for the same number in every run."""
     dice = random.Random(SEED + number)
-    sender = dice.choice((CLIENT, SERVER))
+    senders: tuple[Sender, Sender] = (CLIENT, SERVER)
+    sender = dice.choice(senders)
     after = dice.choice((0, 1, 50, 150, 400, 2000, 20_000, 100_000))
     faults: list[Fault] = [
         Refuse(),
