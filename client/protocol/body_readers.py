@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from .errors import RemoteProtocolError, excerpt
 from .events import PLAIN_END, Data, EndOfMessage, end_of_message_from_wire
-from .framing import MAX_LENGTH
-from .grammar import BARE_LINE_FEED, FIELD_BLOCK, PLAIN_CHUNK_LINE, TRAILING_BLANKS
+from .framing import MAX_LENGTH, UNTIL_CLOSE
+from .grammar import (
+    BARE_LINE_FEED,
+    CHUNK_LINE_LENIENT,
+    CHUNK_LINE_STRICT,
+    FIELD_BLOCK,
+    PLAIN_CHUNK_LINE,
+    TRAILING_BLANKS,
+)
 from .headers import headers_from_wire
 from .readers import NothingToRead, check_field_count, first_line, illegal_field_line
 
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from .buffer import ReceiveBuffer
     from .readers import Limits
 
-__all__ = ["ChunkedReader", "CoalescingChunkedReader", "LengthReader", "UntilCloseReader"]
+__all__ = ["body_reader"]
 
 #: What a chunk line holds beside the size means nothing to us. A peer may spend this many bytes on it and
 #: twice the size of the body, as in Go (CVE-2023-39326); one that spends more wants to burn our time.
@@ -258,3 +265,16 @@ class CoalescingChunkedReader(ChunkedReader):
             self._received += size
             start = end + 2
         self._buffer.start = start
+
+
+def body_reader(
+    length: int, buffer: ReceiveBuffer, limits: Limits, *, of_response: bool, coalesce: bool
+) -> NothingToRead:
+    """Return the reader for a body of *length*, as `framing` gives it."""
+    if length >= 0:
+        return LengthReader(buffer, length)
+    if length == UNTIL_CLOSE:
+        return UntilCloseReader(buffer)
+    # A server must not be wider than the grammar: a proxy before it may have read the request to the letter.
+    line = CHUNK_LINE_LENIENT if of_response else CHUNK_LINE_STRICT
+    return (CoalescingChunkedReader if coalesce else ChunkedReader)(buffer, limits, line)

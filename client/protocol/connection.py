@@ -2,28 +2,19 @@
 
 Events go in by `send` and come out as bytes; bytes go in by `receive_data` and come out as events by
 `next_event`. This room only ties the others together: what is legal is in `state`, where bodies end in
-`framing`, the bytes in `readers` and
-`writers`. No I/O, no clock, no thread; a connection belongs to one caller at a time.
+`framing`, the bytes in `readers`, `body_readers` and `writers`. No I/O, no clock, no thread; a connection belongs
+to one caller at a time.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
-from .body_readers import ChunkedReader, CoalescingChunkedReader, LengthReader, UntilCloseReader
+from .body_readers import body_reader
 from .buffer import ReceiveBuffer
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import (
-    ConnectionClosed,
-    Data,
-    EndOfMessage,
-    Event,
-    InformationalResponse,
-    Request,
-    Response,
-)
+from .events import ConnectionClosed, Data, EndOfMessage, Event, InformationalResponse, Request, Response
 from .framing import UNTIL_CLOSE, comma_list, framing_fault, has_close, request_body, response_body
-from .grammar import CHUNK_LINE_LENIENT, CHUNK_LINE_STRICT
 from .readers import (
     NOTHING_TO_READ,
     REFUSE_TO_READ,
@@ -40,24 +31,17 @@ from .state import (
     DONE,
     ERROR,
     IDLE,
-    MIGHT_SWITCH_PROTOCOL,
     NEED_DATA,
     PAUSED,
-    SEND_BODY,
-    SEND_RESPONSE,
+    READING_STATES,
     SERVER,
+    SWITCH_STATES,
     SWITCHED_PROTOCOL,
     CloseReason,
     ConnectionState,
     Sentinel,
 )
-from .writers import (
-    NO_BODY,
-    BodyWriter,
-    body_writer,
-    check_length_in_bytes,
-    frame_response,
-)
+from .writers import NO_BODY, BodyWriter, body_writer, check_length_in_bytes, frame_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,10 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 Pause: TypeAlias = "type[NEED_DATA | PAUSED]"
-
-#: The peer's states in which its bytes are parsed, and those in which they are no longer HTTP.
-READING_STATES: Final = frozenset({IDLE, SEND_RESPONSE, SEND_BODY})
-SWITCH_STATES: Final = frozenset({MIGHT_SWITCH_PROTOCOL, SWITCHED_PROTOCOL})
 
 
 class Connection:
@@ -128,13 +108,7 @@ class Connection:
         self.client_is_waiting_for_100_continue = False
         self._limits = limits or Limits()
         if max_incomplete_event_size is not None:
-            self._limits = Limits(
-                head=max_incomplete_event_size,
-                fields=self._limits.fields,
-                chunk_line=max_incomplete_event_size,
-                trailers=max_incomplete_event_size,
-                informational=self._limits.informational,
-            )
+            self._limits = self._limits.with_sizes(max_incomplete_event_size)
         self._coalesce_chunks = coalesce_chunks
         self._state = ConnectionState()
         self._buffer = ReceiveBuffer()
@@ -263,7 +237,8 @@ class Connection:
             if type(event) is Request:
                 return [self._send_request(event)]
             if type(event) is InformationalResponse:
-                return [self._send_informational(event)]
+                self._process_response(role, event)
+                return [event.encode()]
             if type(event) is Response:
                 return [self._send_response(event)]
             raise TypeError(f"expected an event, not {type(event).__name__}")
@@ -291,11 +266,6 @@ class Connection:
         head = request.encode()
         length = self._process_request(self.our_role, request)
         self._body_writer = body_writer(length)
-        return head
-
-    def _send_informational(self, response: InformationalResponse) -> bytes:
-        head = response.encode()
-        self._process_response(self.our_role, response)
         return head
 
     def _send_response(self, response: Response) -> bytes:
@@ -327,8 +297,9 @@ class Connection:
 
         The bytes are stored at once; they are parsed as the iterator advances, or by `next_event`: both take
         from the same queue, so the iterator may be dropped, as h11's callers do. It ends before `NEED_DATA`
-        or `PAUSED`, and after
-        `ConnectionClosed`. bytes that arrive in an empty buffer are not copied.
+        or `PAUSED`, and after `ConnectionClosed`. It raises what `next_event` raises.
+
+        A bytes object that arrives while nothing is buffered is not copied.
 
         Args:
             data: Any number of bytes, bytes-like. ``b""`` says that the peer closed its half.
@@ -336,8 +307,6 @@ class Connection:
         Raises:
             RuntimeError: Data after ``b""``.
             TypeError: *data* is not bytes-like.
-
-        The iterator raises what `next_event` raises.
         """
         if type(data) is not bytes:
             data = memoryview(data).tobytes()
@@ -353,11 +322,9 @@ class Connection:
         """Parse the next event out of what was received, and follow it in the state machine.
 
         Returns:
-            An event; or `NEED_DATA`, if `receive_data` must be called first; or `PAUSED`, if nothing is
-            parsed before
-            `start_next_cycle`, or never again, since the connection closes or switched protocols. After the
-            first
-            `ConnectionClosed`, every call returns one.
+            An event; or `NEED_DATA`, if `receive_data` must be called first; or `PAUSED`, if nothing is parsed
+            before `start_next_cycle`, or never again, since the connection closes or switched protocols.
+            After the first `ConnectionClosed`, every call returns one.
 
         Raises:
             RemoteProtocolError: The peer broke the protocol, or closed in the middle of a message.
@@ -448,7 +415,7 @@ class Connection:
     def _receive_request(self, request: Request) -> None:
         length = self._process_request(self.their_role, request)
         self.their_http_version = request.http_version
-        self._read_body(length)
+        self._reader = self._body_reader(length)
 
     def _receive_informational(self, response: InformationalResponse) -> None:
         self._informational_count += 1
@@ -467,25 +434,17 @@ class Connection:
             return
         if self._head_reader.close_reason is not None:
             self._state.disable_keep_alive(self._head_reader.close_reason)
-        if length > 0 and status_code != 205:
-            self._reader = LengthReader(self._buffer, length)
-            return
         if length == UNTIL_CLOSE:
             self._state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
         elif framing_fault(control, status_code, response.http_version):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
-        self._read_body(length)
+        self._reader = self._body_reader(length)
 
-    def _read_body(self, length: int) -> None:
-        if length >= 0:
-            self._reader = LengthReader(self._buffer, length)
-        elif length == UNTIL_CLOSE:
-            self._reader = UntilCloseReader(self._buffer)
-        else:
-            # A server must not be wider than the grammar: a proxy before it may have read to the letter.
-            line = CHUNK_LINE_LENIENT if self.our_role is CLIENT else CHUNK_LINE_STRICT
-            reader = CoalescingChunkedReader if self._coalesce_chunks else ChunkedReader
-            self._reader = reader(self._buffer, self._limits, line)
+    def _body_reader(self, length: int) -> NothingToRead:
+        of_response = self.our_role is CLIENT
+        return body_reader(
+            length, self._buffer, self._limits, of_response=of_response, coalesce=self._coalesce_chunks
+        )
 
     # ---- both directions
 
@@ -497,8 +456,7 @@ class Connection:
             self._state.process_request(role, connect=False, upgrade=False)
             self._request_method = method
             return 0
-        # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (section 10.1.1) means
-        # anything.
+        # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (10.1.1) means anything.
         modern = request.http_version >= b"1.1"
         length = request_body(control, request.http_version)
         self._state.process_request(

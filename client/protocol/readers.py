@@ -81,6 +81,16 @@ class Limits:
         self.trailers = trailers
         self.informational = informational
 
+    def with_sizes(self, size: int) -> Limits:
+        """Return these limits with *size* bytes for all that is limited in bytes."""
+        return Limits(
+            head=size,
+            fields=self.fields,
+            chunk_line=size,
+            trailers=size,
+            informational=self.informational,
+        )
+
 
 class NothingToRead:
     """Reads nothing: the peer's message is over, or its bytes are not HTTP. The base class of all readers.

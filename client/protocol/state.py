@@ -30,10 +30,12 @@ __all__ = [
     "MUST_CLOSE",
     "NEED_DATA",
     "PAUSED",
+    "READING_STATES",
     "SEND_BODY",
     "SEND_RESPONSE",
     "SERVER",
     "SWITCHED_PROTOCOL",
+    "SWITCH_STATES",
     "CloseReason",
     "ConnectionState",
     "Sentinel",
@@ -169,6 +171,10 @@ EVENT_TRANSITIONS: Final[dict[Role, dict[State, dict[type, State]]]] = {
         ERROR: {},
     },
 }
+
+#: The states in which a peer's bytes are parsed, and those in which they are no longer HTTP.
+READING_STATES: Final = frozenset({IDLE, SEND_RESPONSE, SEND_BODY})
+SWITCH_STATES: Final = frozenset({MIGHT_SWITCH_PROTOCOL, SWITCHED_PROTOCOL})
 
 SWITCH_PROPOSED: Final = "a switch is proposed"
 NO_SWITCH_PROPOSED: Final = "no switch is proposed"
