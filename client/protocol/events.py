@@ -124,10 +124,11 @@ class Request(_ReadOnly):
         check_host(control, http_version)
         if len(control) > 1 or b"host" not in control:
             check_framing(control)
-        lines = headers.lines if headers.lines.startswith(b"\r\nHost:") else _host_first(headers)
-        head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, lines)
+        head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, headers.lines)
         if not is_section(head, REQUEST_HEAD_TO_SEND, count + 2):
             raise _illegal_request(method, target, headers)
+        if not headers.lines.startswith(b"\r\nHost:"):  # not before the lines were found to be legal
+            head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, _host_first(headers))
         _set_request_head(self, head)
 
     def encode(self) -> bytes:

@@ -76,7 +76,7 @@ FIELD_BLOCK: Final = re.compile(rb"(?:" + _FIELD + rb")*+")
 TRAILING_BLANKS: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r\n)")
 
 #: Takes lines apart that the grammar has passed: one (name, value) a line.
-FIELD: Final = re.compile(rb"\r\n([^:]++):[ \t]*+([^\r]*+)")
+FIELD: Final = re.compile(rb"\r\n([^:\r\n]++):[ \t]*+([^\r]*+)")
 
 # What we send is narrower still: one blank behind the colon, none around the value.
 _FIELD_TO_SEND = rb"\r\n" + _TOKEN + rb": (?:[!-~\x80-\xff]" + _TEXT + rb"*+(?<![ \t]))?+"

@@ -155,3 +155,15 @@ def test_the_base_of_the_errors_is_abstract() -> None:
         ProtocolError("neither ours nor theirs")
     assert 400 == LocalProtocolError("ours").error_status_hint
     assert 431 == LocalProtocolError("ours", error_status_hint=431).error_status_hint
+
+
+@pytest.mark.parametrize(
+    "evil", ["\r\n", "y\r\n", "\r\nZ: evil", "y\r", " y", "y ", "\r\n\r\nGET / HTTP/1.1", "\r\nz"]
+)
+@pytest.mark.parametrize("behind", [False, True], ids=["before Host", "behind Host"])
+def test_a_value_is_refused_wherever_it_stands(evil: str, behind: bool) -> None:
+    """Fields are put in order with Host first; what is put in order must have been judged as it came."""
+    headers = [*HOST, ("X", evil)] if behind else [("X", evil), *HOST]
+
+    with pytest.raises(LocalProtocolError):
+        Request(method="GET", target="/", headers=headers)
