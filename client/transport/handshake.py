@@ -88,6 +88,7 @@ def _server_name(name: str) -> str:
 def _start(sock: socket.socket, context: ssl.SSLContext, name: str) -> TLSSocket:
     if isinstance(sock, ssl.SSLSocket):
         return TLSOverTLS(sock, context, name)
+    sock.getpeername()  # fails after a reset, where wrap_socket would fail too and leave its socket unclosed
     return context.wrap_socket(
         sock, do_handshake_on_connect=False, suppress_ragged_eofs=False, server_hostname=name
     )

@@ -97,6 +97,7 @@ class NonceOrigin:
             connection.settimeout(PATIENCE)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
+                connection.getpeername()  # wrap_socket would leave its socket unclosed after a reset
                 connection = self._tls.wrap_socket(connection, server_side=True)
                 with self._lock:
                     self._open.discard(accepted)
