@@ -16,119 +16,166 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from client import (
-        adapters as adapters,
-        auth as auth,
-        cookies as cookies,
-        exceptions as exceptions,
-        hooks as hooks,
-        protocol as protocol,
-        status_codes as status_codes,
-        structures as structures,
-        testing as testing,
-        utils as utils,
+        adapters,
+        auth,
+        cookies,
+        exceptions,
+        hooks,
+        protocol,
+        status_codes,
+        structures,
+        testing,
+        utils,
     )
-    from client.api import (
-        delete as delete,
-        get as get,
-        head as head,
-        options as options,
-        patch as patch,
-        post as post,
-        put as put,
-        request as request,
-    )
-    from client.downloads import (
-        Download as Download,
-        DownloadResults as DownloadResults,
-        FailedDownload as FailedDownload,
-    )
+    from client.api import delete, get, head, options, patch, post, put, request
+    from client.downloads import Download, DownloadResults, FailedDownload
     from client.exceptions import (
-        AddressNotAllowed as AddressNotAllowed,
-        BodyTooLarge as BodyTooLarge,
-        ChecksumMismatch as ChecksumMismatch,
-        ChunkedEncodingError as ChunkedEncodingError,
-        ConnectError as ConnectError,
-        ConnectTimeout as ConnectTimeout,
-        ConnectionError as ConnectionError,
-        ContentDecodingError as ContentDecodingError,
-        DownloadError as DownloadError,
-        FileModeWarning as FileModeWarning,
-        ForkError as ForkError,
-        HTTPError as HTTPError,
-        IncompleteBody as IncompleteBody,
-        InvalidBody as InvalidBody,
-        InvalidHeader as InvalidHeader,
-        InvalidJSONError as InvalidJSONError,
-        InvalidMethod as InvalidMethod,
-        InvalidProxyURL as InvalidProxyURL,
-        InvalidRequest as InvalidRequest,
-        InvalidSchema as InvalidSchema,
-        InvalidTimeout as InvalidTimeout,
-        InvalidURL as InvalidURL,
-        JSONDecodeError as JSONDecodeError,
-        MissingSchema as MissingSchema,
-        NameResolutionError as NameResolutionError,
-        PoolTimeout as PoolTimeout,
-        ProtocolError as ProtocolError,
-        ProxyError as ProxyError,
-        ReadTimeout as ReadTimeout,
-        RedirectError as RedirectError,
-        RemoteDisconnected as RemoteDisconnected,
-        RequestException as RequestException,
-        RequestsDependencyWarning as RequestsDependencyWarning,
-        RequestsWarning as RequestsWarning,
-        RetryError as RetryError,
-        SSLError as SSLError,
-        SessionClosed as SessionClosed,
-        StaleConnectionError as StaleConnectionError,
-        StreamConsumedError as StreamConsumedError,
-        Timeout as Timeout,
-        TooManyRedirects as TooManyRedirects,
-        TotalTimeout as TotalTimeout,
-        URLRequired as URLRequired,
-        UnrewindableBodyError as UnrewindableBodyError,
-        WriteTimeout as WriteTimeout,
+        AddressNotAllowed,
+        BodyTooLarge,
+        ChecksumMismatch,
+        ChunkedEncodingError,
+        ConnectError,
+        ConnectionError,
+        ConnectTimeout,
+        ContentDecodingError,
+        DownloadError,
+        FileModeWarning,
+        ForkError,
+        HTTPError,
+        IncompleteBody,
+        InvalidBody,
+        InvalidHeader,
+        InvalidJSONError,
+        InvalidMethod,
+        InvalidProxyURL,
+        InvalidRequest,
+        InvalidSchema,
+        InvalidTimeout,
+        InvalidURL,
+        JSONDecodeError,
+        MissingSchema,
+        NameResolutionError,
+        PoolTimeout,
+        ProtocolError,
+        ProxyError,
+        ReadTimeout,
+        RedirectError,
+        RemoteDisconnected,
+        RequestException,
+        RequestsDependencyWarning,
+        RequestsWarning,
+        RetryError,
+        SessionClosed,
+        SSLError,
+        StaleConnectionError,
+        StreamConsumedError,
+        Timeout,
+        TooManyRedirects,
+        TotalTimeout,
+        UnrewindableBodyError,
+        URLRequired,
+        WriteTimeout,
     )
-    from client.lines import (
-        ServerSentEvent as ServerSentEvent,
-    )
-    from client.request import (
-        PreparedRequest as PreparedRequest,
-        Request as Request,
-    )
-    from client.response import (
-        Response as Response,
-    )
-    from client.retries import (
-        Attempt as Attempt,
-        Retry as Retry,
-    )
-    from client.session import (
-        Session as Session,
-        session as session,
-    )
-    from client.status_codes import (
-        codes as codes,
-    )
-    from client.timeouts import (
-        Timeouts as Timeouts,
-    )
-    from client.transport.pool import (
-        PoolLimits as PoolLimits,
-    )
-    from client.transport.tls import (
-        TLSSettings as TLSSettings,
-    )
-    from client.url import (
-        URL as URL,
-    )
+    from client.lines import ServerSentEvent
+    from client.request import PreparedRequest, Request
+    from client.response import Response
+    from client.retries import Attempt, Retry
+    from client.session import Session, session
+    from client.status_codes import codes
+    from client.timeouts import Timeouts
+    from client.transport.pool import PoolLimits
+    from client.transport.tls import TLSSettings
+    from client.url import URL
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "URL",
+    "AddressNotAllowed",
+    "Attempt",
+    "BodyTooLarge",
+    "ChecksumMismatch",
+    "ChunkedEncodingError",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionError",
+    "ContentDecodingError",
+    "Download",
+    "DownloadError",
+    "DownloadResults",
+    "FailedDownload",
+    "FileModeWarning",
+    "ForkError",
+    "HTTPError",
+    "IncompleteBody",
+    "InvalidBody",
+    "InvalidHeader",
+    "InvalidJSONError",
+    "InvalidMethod",
+    "InvalidProxyURL",
+    "InvalidRequest",
+    "InvalidSchema",
+    "InvalidTimeout",
+    "InvalidURL",
+    "JSONDecodeError",
+    "MissingSchema",
+    "NameResolutionError",
+    "PoolLimits",
+    "PoolTimeout",
+    "PreparedRequest",
+    "ProtocolError",
+    "ProxyError",
+    "ReadTimeout",
+    "RedirectError",
+    "RemoteDisconnected",
+    "Request",
+    "RequestException",
+    "RequestsDependencyWarning",
+    "RequestsWarning",
+    "Response",
+    "Retry",
+    "RetryError",
+    "SSLError",
+    "ServerSentEvent",
+    "Session",
+    "SessionClosed",
+    "StaleConnectionError",
+    "StreamConsumedError",
+    "TLSSettings",
+    "Timeout",
+    "Timeouts",
+    "TooManyRedirects",
+    "TotalTimeout",
+    "URLRequired",
+    "UnrewindableBodyError",
+    "WriteTimeout",
+    "__version__",
+    "adapters",
+    "auth",
+    "codes",
+    "cookies",
+    "delete",
+    "exceptions",
+    "get",
+    "head",
+    "hooks",
+    "options",
+    "patch",
+    "post",
+    "protocol",
+    "put",
+    "request",
+    "session",
+    "status_codes",
+    "structures",
+    "testing",
+    "utils",
+]
+
+#: Where the names live that are neither modules nor errors.
 _HOMES = {
     "api": "delete get head options patch post put request",
     "downloads": "Download DownloadResults FailedDownload",
-    "exceptions": "AddressNotAllowed BodyTooLarge ChecksumMismatch ChunkedEncodingError ConnectError ConnectTimeout ConnectionError ContentDecodingError DownloadError FileModeWarning ForkError HTTPError IncompleteBody InvalidBody InvalidHeader InvalidJSONError InvalidMethod InvalidProxyURL InvalidRequest InvalidSchema InvalidTimeout InvalidURL JSONDecodeError MissingSchema NameResolutionError PoolTimeout ProtocolError ProxyError ReadTimeout RedirectError RemoteDisconnected RequestException RequestsDependencyWarning RequestsWarning RetryError SSLError SessionClosed StaleConnectionError StreamConsumedError Timeout TooManyRedirects TotalTimeout URLRequired UnrewindableBodyError WriteTimeout",
     "lines": "ServerSentEvent",
     "request": "PreparedRequest Request",
     "response": "Response",
@@ -140,10 +187,8 @@ _HOMES = {
     "transport.tls": "TLSSettings",
     "url": "URL",
 }
-_MODULES = "adapters auth cookies exceptions hooks protocol status_codes structures testing utils"
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
-
-__all__ = sorted(["__version__", *_HOME_OF, *_MODULES.split()])  # noqa: PLE0605  # a list of str, by construction
+_MODULES = "adapters auth cookies exceptions hooks protocol status_codes structures testing utils"
 
 
 class _Package(type(sys)):  # type: ignore[misc]  # types.ModuleType, without importing types
@@ -162,14 +207,14 @@ sys.modules[__name__].__class__ = _Package
 
 def __getattr__(name: str) -> Any:
     """Load what *name* stands for, once."""
+    if name not in __all__:
+        raise AttributeError(f"module 'client' has no attribute {name!r}")
     from importlib import import_module
 
-    if name in _HOME_OF:
-        value = getattr(import_module(f"client.{_HOME_OF[name]}"), name)
-    elif name in _MODULES.split():
-        value = import_module(f"client.{name}")
+    if name in _MODULES.split():
+        value: Any = import_module(f"client.{name}")
     else:
-        raise AttributeError(f"module 'client' has no attribute {name!r}")
+        value = getattr(import_module(f"client.{_HOME_OF.get(name, 'exceptions')}"), name)
     globals()[name] = value
     return value
 

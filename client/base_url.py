@@ -13,7 +13,6 @@ from typing import Any, Final
 from client.exceptions import InvalidURL, URLRequired
 from client.url import URL, parse_url
 
-
 __all__ = ["resolve_on_base"]
 
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+://")

@@ -54,6 +54,8 @@ class Environment:
 
 
 def _has_netrc(variables: Mapping[str, str]) -> bool:
+    # Not pathlib, which would be imported for this alone.
     return bool(variables.get("NETRC")) or any(
-        os.path.exists(os.path.expanduser(path)) for path in ("~/.netrc", "~/_netrc")
+        os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111  # see above
+        for path in ("~/.netrc", "~/_netrc")
     )

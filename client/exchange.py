@@ -12,7 +12,7 @@ from os import urandom
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, Final
 
-from client.exceptions import RequestException, TooManyRedirects, UnrewindableBodyError
+from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
 from client.response import Response
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from client.transport.cancel import CancelToken
     from client.transport.tls import TLSSettings
     from client.transport.wire import Body, Transport
+    from client.url import URL
 
 __all__ = ["CallOptions", "add_cookies", "run", "transact"]
 
@@ -181,8 +182,7 @@ def _answer(
 
 def _hop(session: Session, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
     """Send *request*, more than once if need be, and return the response of this very URL."""
-    url = request._url
-    assert url is not None
+    url = _url_of(request)
     if session.cookies or request._cookies is not None:
         add_cookies(session, request)
     call.proxy = None if options.proxies is None else options.proxies.choose(url)
@@ -212,7 +212,7 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
     """
     wire_request = WireRequest(
         request.method,  # type: ignore[arg-type]  # set, see `run`
-        request._url,  # type: ignore[arg-type]  # as above
+        _url_of(request),
         request.wire_fields(),
         request.wire_body(),
         request.wire_trailers(),
@@ -381,6 +381,17 @@ def _report_upload(progress: Callable[[int, int | None], object], body: bytes | 
     call.on_sent = lambda sent: progress(sent, total)
 
 
+def _url_of(request: PreparedRequest) -> URL:
+    """Return where *request* goes.
+
+    Raises:
+        InvalidRequest: It was never prepared.
+    """
+    if request._url is None:
+        raise InvalidRequest("The request has no URL; prepare it first", request=request)
+    return request._url
+
+
 # -- between hops ---------------------------------------------------------------------------------------------
 
 
@@ -391,8 +402,9 @@ def add_cookies(session: Session, request: PreparedRequest) -> None:
         request._has_jar_cookies = False
     if request._field("Cookie") is not None:
         return
-    assert request._url is not None
-    value = session.cookies.header_for(request._url, time(), extra=request._cookies, unbound=request._at_home)
+    value = session.cookies.header_for(
+        _url_of(request), time(), extra=request._cookies, unbound=request._at_home
+    )
     if value is not None:
         request._add_field(b"Cookie", value)
         request._has_jar_cookies = True
@@ -400,10 +412,9 @@ def add_cookies(session: Session, request: PreparedRequest) -> None:
 
 def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | None:
     """Return where *response* leads, None if it is no redirect; RedirectError gets the response attached."""
-    assert request._url is not None
     locations = [value for name, value in response._raw_fields() if name.lower() == b"location"]
     try:
-        return follow(response.status_code, request.method or "GET", request._url, locations)
+        return follow(response.status_code, request.method or "GET", _url_of(request), locations)
     except RequestException as error:
         error.request, error.response = request, response
         _let_go(response)
@@ -412,8 +423,7 @@ def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | Non
 
 def _following(session: Session, request: PreparedRequest, redirect: Redirect) -> PreparedRequest:
     """Return the request of the next hop: what survives of the fields, and the body if it goes along."""
-    assert request._url is not None
-    fields = surviving_fields(request.headers, request._url, redirect, session.redirect_headers)
+    fields = surviving_fields(request.headers, _url_of(request), redirect, session.redirect_headers)
     following = request.copy()
     following.method = redirect.method
     following._url = redirect.url

@@ -125,7 +125,7 @@ def _carry_out(future: RequestFuture[Any], function: Callable[[CancelToken], Any
     try:
         future.token.check()
         result = function(future.token)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits for the future
         future.set_exception(error)
     else:
         future.set_result(result)

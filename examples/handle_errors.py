@@ -17,7 +17,7 @@ def fetch(url: str) -> str:
         response.raise_for_status()
         return f"ok: {len(response.json()['headers'])} header fields"
     except client.HTTPError as error:
-        return f"refused: {error.response.status_code if error.response is not None else 'no answer'}"
+        return f"refused: {error.response.status_code}"
     except client.JSONDecodeError:
         return "no JSON"
     except client.InvalidRequest as error:

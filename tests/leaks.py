@@ -7,8 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-__all__ = ["no_leaks"]
+import client
+
+__all__ = ["no_leaks", "slots_of"]
 
 
 def open_descriptors() -> dict[int, str]:
@@ -54,3 +57,10 @@ def no_leaks(*, except_threads: tuple[str, ...] = (), grace: float = 2.0) -> Ite
 
 def _opened_since(before: dict[int, str]) -> dict[int, str]:
     return {fd: link for fd, link in open_descriptors().items() if before.get(fd) != link}
+
+
+def slots_of(session: client.Session) -> int:
+    """Return how many connections *session* has open or is about to open."""
+    pool: Any = session._transport
+    slots: int = pool._slots
+    return slots

@@ -12,7 +12,7 @@ import pytest
 
 import client
 from client import exceptions
-from tests.leaks import no_leaks
+from tests.leaks import no_leaks, slots_of
 from tests.scripted_server import Expect, ExpectClosed, HalfClose, ScriptedServer, Send
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -75,7 +75,7 @@ def test_bad_arguments_are_refused_before_anything_is_sent(
     with no_leaks():
         with client.Session(trust_env=False) as session:
             error = attempt(session, arguments)
-        assert 0 == session._transport._slots  # type: ignore[union-attr]  # the pool
+        assert 0 == slots_of(session)
 
     assert kind in (type(error).__name__, None)
     assert isinstance(error, ValueError)

@@ -23,7 +23,7 @@ from client.exceptions import (
 )
 from client.testing import LoopbackServer, payload_sha256
 from client.timeouts import Timeouts
-from tests.leaks import no_leaks
+from tests.leaks import no_leaks, slots_of
 from tests.scripted_server import Expect, ExpectClosed, Hold, Pause, ScriptedServer, Send, Signal
 
 Call = Callable[..., client.Response]
@@ -46,7 +46,7 @@ def call(request: pytest.FixtureRequest) -> Iterator[Call]:
                 return session.submit(method, url, **arguments).result(20)
 
             yield submitted if request.param == "submit" else session.request
-        assert 0 == session._transport._slots  # type: ignore[union-attr]  # the pool
+        assert 0 == slots_of(session)
 
 
 def test_a_document(call: Call, server: LoopbackServer) -> None:
@@ -208,7 +208,7 @@ class TestSubmit:
             assert future.cancel()
             with pytest.raises(CancelledError):
                 future.result(5)
-            assert 0 == session._transport._slots  # type: ignore[union-attr]  # the pool
+            assert 0 == slots_of(session)
 
     def test_cancel_takes_back_a_call_that_has_not_begun(self, scripted_server: ScriptedServer) -> None:
         asked = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import pickle
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_an_error_survives_pickle_with_its_fields(kind: type[RequestException]) 
     request = Request("GET", "http://a.test/").prepare()
     error = kind("what was seen", request=request, phase="read", seconds=2.0, partial=b"ab")
 
-    twin = pickle.loads(pickle.dumps(error))
+    twin: Any = pickle.loads(pickle.dumps(error))
 
     assert type(twin) is kind
     assert str(error) == str(twin)

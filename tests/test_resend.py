@@ -21,6 +21,7 @@ from client.exceptions import (
 )
 from client.retries import Retry
 from client.timeouts import Timeouts
+from tests.leaks import slots_of
 from tests.scripted_server import Close, Expect, Hold, Reset, ScriptedServer, Send
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -33,7 +34,7 @@ def session() -> Iterator[client.Session]:
     """A session that holds no slot in the end."""
     with client.Session(trust_env=False) as session:
         yield session
-    assert 0 == session._transport._slots  # type: ignore[union-attr]  # the pool
+    assert 0 == slots_of(session)
 
 
 def warm_then_dead(server: ScriptedServer, *, body: int = 0) -> None:

@@ -89,5 +89,5 @@ class _Alarm:
         self.bell = allocate_lock()
         self.bell.acquire()
 
-    def abort(self, error: BaseException) -> None:  # noqa: ARG002  # the sleeper finds it on the token
+    def abort(self, error: BaseException) -> None:  # the sleeper finds it on the token
         self.bell.release()

@@ -277,9 +277,9 @@ class ConnectionPool:
         error = budget.error("pool")
         with self._lock:
             here = self._places[key].open if key in self._places else 0
+            where = f"{here} of {self.limits.per_origin} connections to this origin"
             error.args = (
-                f"{error.args[0]}: {here} of {self.limits.per_origin} connections to this origin "
-                f"and {self._slots} of {self.limits.total} in all are in use",
+                f"{error.args[0]}: {where} and {self._slots} of {self.limits.total} in all are in use",
             )
         return error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 import client
 from tests.scripted_server import Expect, Hold, Pause, ScriptedServer, Send
 

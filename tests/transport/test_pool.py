@@ -29,7 +29,7 @@ def in_thread(function: Any) -> tuple[threading.Thread, list[Any]]:
     def work() -> None:
         try:
             outcome.append(function())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is the outcome
             outcome.append(error)
 
     thread = threading.Thread(target=work)

@@ -34,6 +34,7 @@ from tests.scripted_server import (
     ScriptedServer,
     Send,
     Signal,
+    Step,
     Wait,
 )
 from tests.transport.exchanging import OK, a_call, a_request
@@ -107,8 +108,10 @@ def pool() -> Iterator[ConnectionPool]:
 def test_a_body_is_the_same_however_it_is_framed_and_read(
     scripted_server: ScriptedServer, pool: ConnectionPool, framing: str, reader: Any
 ) -> None:
-    steps = [Send(FRAMINGS[framing], piece=33_333)]
-    scripted_server.script(Expect(), *steps, *([] if framing == "close" else [Expect(), Send(OK), Hold()]))
+    steps: list[Step] = [Expect(), Send(FRAMINGS[framing], piece=33_333)]
+    if framing != "close":
+        steps += [Expect(), Send(OK), Hold()]
+    scripted_server.script(*steps)
 
     response = pool.round_trip(a_request(scripted_server.url), a_call())
 
