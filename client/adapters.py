@@ -76,6 +76,7 @@ class HTTPAdapter(BaseAdapter):
 
     poolmanager: Any
     _ssl_context: Any
+    _is_around = False
 
     def __init__(
         self,
@@ -96,7 +97,14 @@ class HTTPAdapter(BaseAdapter):
         """Return an adapter that sends through *transport*, a session's own."""
         adapter = cls()
         adapter.poolmanager = transport
+        adapter._is_around = True
         return adapter
+
+    @property
+    def _stands_for(self) -> Transport | None:
+        """The session's own transport, if sending through this adapter makes no difference to using that."""
+        plain = self._is_around and type(self).send is HTTPAdapter.send and self.max_retries.total == 0
+        return self.poolmanager if plain else None
 
     def init_poolmanager(
         self,

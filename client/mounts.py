@@ -1,19 +1,20 @@
 """Which adapter serves which URL, and redirects that a caller follows himself: requests' seams of a session.
 
-A session without mounted adapters never loads them; its own transport serves http, https and http+unix.
+http and https have an adapter around the session's own transport, as long as nobody mounts another.  Most programs never
+look at `adapters`; for them none is loaded or made, and the transport is used without one.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidSchema, TooManyRedirects
 from client.timeouts import NOT_GIVEN
 from client.transport.pool import ConnectionPool
-from client.url import parse_url
+from client.url import UNIX_SCHEME, parse_url
 
 if TYPE_CHECKING:
-    from collections import OrderedDict
     from collections.abc import Iterator, Mapping
 
     from client.adapters import BaseAdapter
@@ -26,16 +27,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Mounts"]
 
-#: Schemes that need no mounted adapter.
-_OWN_SCHEMES: Final = frozenset({"http", "https", "http+unix"})
-
 
 class Mounts:
     """The part of a session that knows its adapters; see `client.session.Session`."""
 
-    adapters: OrderedDict[str, BaseAdapter]
     max_redirects: int
     _transport: Transport
+    _adapters: OrderedDict[str, BaseAdapter] | None = None
+
+    @property
+    def adapters(self) -> OrderedDict[str, BaseAdapter]:
+        """Prefixes of URLs and their adapters, the longest first; change it by `mount`, or delete what is not to be.
+
+        At first ``https://`` and ``http://`` lead to this session's own connections.
+        """
+        if self._adapters is None:
+            from client.adapters import HTTPAdapter
+
+            self._adapters = OrderedDict(
+                (prefix, HTTPAdapter.around(self._transport)) for prefix in ("https://", "http://")
+            )
+        return self._adapters
+
+    @adapters.setter
+    def adapters(self, adapters: OrderedDict[str, BaseAdapter]) -> None:
+        self._adapters = adapters
 
     def mount(self, prefix: str, adapter: BaseAdapter) -> None:
         """Send requests whose URL starts with *prefix* through *adapter*; the longest prefix wins."""
@@ -47,17 +63,16 @@ class Mounts:
             self.adapters.move_to_end(shorter)
 
     def get_adapter(self, url: str) -> BaseAdapter:
-        """Return the adapter for *url*: a mounted one, or one around this session's own transport.
+        """Return the adapter for *url*, that of the longest prefix.
 
         Raises:
-            InvalidSchema: There is none for the URL's scheme.
+            InvalidSchema: There is none.
         """
-        adapter = self._mounted_for(parse_url(url))
-        if adapter is None:
-            from client.adapters import HTTPAdapter
-
-            adapter = HTTPAdapter.around(self._transport)
-        return adapter
+        text = str(parse_url(url)).lower()
+        for prefix, adapter in self.adapters.items():
+            if text.startswith(prefix.lower()):
+                return adapter
+        raise InvalidSchema(f"No connection adapters were found for {parse_url(url).redacted}")
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Return the URL that `resolve_redirects` would go to after *resp*; None if it is not a redirect."""
@@ -110,21 +125,16 @@ class Mounts:
             yield resp
 
     def _adapter_for(self, url: URL) -> BaseAdapter | None:
-        """Return the mounted adapter for *url*, None for this session's own transport."""
-        if getattr(self.get_adapter, "__func__", None) is not _GET_ADAPTER:  # overridden, or a test's double
-            return self.get_adapter(url=str(url))
-        return self._mounted_for(url)
-
-    def _mounted_for(self, url: URL) -> BaseAdapter | None:
-        if not self.adapters and url.scheme in _OWN_SCHEMES:
+        """Return the adapter that *url* is to be sent by, None for this session's own transport."""
+        is_own = (
+            getattr(self.get_adapter, "__func__", None) is _GET_ADAPTER
+        )  # not overridden, nor a test's double
+        if url.scheme == UNIX_SCHEME or (
+            self._adapters is None and is_own and url.scheme in ("http", "https")
+        ):
             return None
-        text = str(url).lower()
-        for prefix, adapter in self.adapters.items():
-            if text.startswith(prefix.lower()):
-                return adapter
-        if url.scheme in _OWN_SCHEMES:
-            return None
-        raise InvalidSchema(f"No connection adapters were found for {url.redacted}")
+        adapter = self.get_adapter(url=str(url))
+        return None if getattr(adapter, "_stands_for", None) is self._transport else adapter
 
 
 _GET_ADAPTER: Final = Mounts.get_adapter

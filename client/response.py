@@ -274,10 +274,9 @@ class Response(ResponseHead):
 
     def close(self) -> None:
         """Give the connection up, or back if the body was read. Idempotent; never blocks."""
-        if self._wire is not None:
-            self._wire.close()
-        elif self._raw is not None:
-            self._raw.close()
+        raw = self.raw
+        if raw is not None:
+            raw.close()  # which also shows it as closed
 
     # -- how the body is read ---------------------------------------------------------------------------------
 

@@ -84,8 +84,8 @@ class ResponseHead:
         return self._reason
 
     @reason.setter
-    def reason(self, value: str | None) -> None:
-        self._reason = value
+    def reason(self, value: str | bytes | None) -> None:
+        self._reason = value.decode(detect(value)) if isinstance(value, bytes) else value
 
     @property
     def http_version(self) -> str:

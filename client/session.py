@@ -8,8 +8,7 @@ shared by any number of threads; nothing of a call is stored on it but cookies.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, overload
 
 from client.defaults import Defaults, default_headers
 from client.download_calls import Downloads
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Literal, Self, Unpack
 
-    from client.adapters import BaseAdapter
     from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
     from client.exchange import CallOptions
     from client.parallel import Job
@@ -83,14 +81,16 @@ class Session(Defaults, Mounts, Downloads):
             may be changed at any time, for the calls that begin later.
         hooks: ``{"response": [function, ...]}``, called with each response.
         stream: Default of ``stream=``; False.
-        adapters: Mounted adapters, see `mount`.
 
     Raises:
         InvalidRequest: An argument makes no sense.
     """
 
     #: requests' list of what is pickled, which subclasses extend; here everything is, but connections and workers.
-    __attrs__ = "headers cookies auth proxies hooks params verify cert adapters stream trust_env max_redirects".split()
+    __attrs__: ClassVar = [
+        "headers", "cookies", "auth", "proxies", "hooks", "params", "verify", "cert", "adapters", "stream", "trust_env",
+        "max_redirects",
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -145,7 +145,6 @@ class Session(Defaults, Mounts, Downloads):
         self.on_informational = on_informational
         self.hooks: dict[str, list[Callable[..., Any]]] = {"response": []}
         self.stream = False
-        self.adapters: OrderedDict[str, BaseAdapter] = OrderedDict()
         self._workers = min(32, 4 * (os.cpu_count() or 1)) if workers is None else workers
         self._worker_pool: WorkerPool | None = None
         self._transport = transport or ConnectionPool(
@@ -404,12 +403,12 @@ class Session(Defaults, Mounts, Downloads):
         if workers is not None:
             workers.close()
         self._transport.close()
-        for adapter in self.adapters.values():
+        for adapter in (self._adapters or {}).values():
             adapter.close()
 
     def abort(self) -> None:
         """Stop everything at once: every call under way, on any thread, raises `SessionClosed`."""
-        pools = [getattr(adapter, "poolmanager", None) for adapter in self.adapters.values()]
+        pools = [getattr(adapter, "poolmanager", None) for adapter in (self._adapters or {}).values()]
         for transport in (self._transport, *pools):
             abort = getattr(transport, "abort", None)
             if abort is not None:
@@ -436,6 +435,9 @@ class Session(Defaults, Mounts, Downloads):
         super().__setstate__(state)
         if isinstance(self._transport, tuple):
             self._transport = ConnectionPool(*self._transport)
+        for adapter in (self._adapters or {}).values():
+            if getattr(adapter, "_is_around", False):
+                adapter.poolmanager = self._transport  # type: ignore[attr-defined]  # an `HTTPAdapter`
 
     def __repr__(self) -> str:
         """Show the connections' state."""

@@ -391,7 +391,6 @@ def test_closing_the_file_closes_the_response() -> None:
         lambda r: list(r.iter_content()),
         lambda r: r.open().read(),
         lambda r: r.content,
-        lambda r: r.raw.read(),
     ],
 )
 def test_a_closed_response_reads_no_further(read: Callable[[Response], bytes]) -> None:
@@ -401,3 +400,13 @@ def test_a_closed_response_reads_no_further(read: Callable[[Response], bytes]) -
 
     with pytest.raises(StreamConsumedError, match="closed"):
         read(response)
+
+
+def test_closing_a_response_closes_its_raw_as_well() -> None:
+    response = response_of([b"one"])
+    assert not response.raw.closed
+    response.close()
+
+    assert response.raw.closed
+    with pytest.raises(ValueError, match="closed file"):
+        response.raw.read()

@@ -73,9 +73,14 @@ def test_the_longest_prefix_has_the_adapter(server: LoopbackServer) -> None:
 
     assert near is session.get_adapter("http://HOST.test/deep/down")
     assert far is session.get_adapter("http://host.test/")
-    assert ["http://host.test/deep/", "http://host.test"] == list(session.adapters)
+    assert ["http://host.test/deep/", "http://host.test", "https://", "http://"] == list(session.adapters)
     assert "near" == session.get("http://host.test/deep/x").text
     assert isinstance(session.get_adapter(server.url), HTTPAdapter)
+    assert session.adapters["http://"] is session.get_adapter(server.url)
+    assert 200 == session.get(server.url).status_code
+    del session.adapters["http://"]
+    with pytest.raises(requests.exceptions.InvalidSchema):
+        session.get(server.url)
     session.close()
     assert near.closed
     assert far.closed
