@@ -41,7 +41,14 @@ from .state import (
     ConnectionState,
     Sentinel,
 )
-from .writers import NO_BODY, BodyWriter, body_writer, check_length_in_bytes, frame_response
+from .writers import (
+    NO_BODY,
+    BodyWriter,
+    body_writer,
+    check_length_in_bytes,
+    frame_informational,
+    frame_response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,7 +245,7 @@ class Connection:
                 return [self._send_request(event)]
             if type(event) is InformationalResponse:
                 self._process_response(role, event)
-                return [event.encode()]
+                return [frame_informational(event).encode()]
             if type(event) is Response:
                 return [self._send_response(event)]
             raise TypeError(f"expected an event, not {type(event).__name__}")

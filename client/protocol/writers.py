@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .errors import LocalProtocolError
-from .events import Response
+from .events import InformationalResponse, Response
 from .framing import CHUNKED, UNTIL_CLOSE, comma_list
 from .headers import replace_field, without_fields
 
@@ -23,6 +23,7 @@ __all__ = [
     "BodyWriter",
     "body_writer",
     "check_length_in_bytes",
+    "frame_informational",
     "frame_response",
 ]
 
@@ -132,6 +133,14 @@ def frame_response(
         http_version=response.http_version,
         reason=response.reason,
     )
+
+
+def frame_informational(response: InformationalResponse) -> InformationalResponse:
+    """Return *response* without fields that frame a body: it has none (RFC 9110 section 8.6, RFC 9112 section 6.1)."""
+    headers = without_fields(response.headers, FRAMING_FIELDS)
+    if headers is response.headers:
+        return response
+    return InformationalResponse(status_code=response.status_code, headers=headers, reason=response.reason)
 
 
 def check_length_in_bytes(data: Sized) -> None:

@@ -262,3 +262,17 @@ def test_the_answer_to_an_illegible_request_says_close() -> None:
     )
 
     assert b"HTTP/1.1 400 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n" == head
+
+
+@pytest.mark.parametrize("fields", [[("Content-Length", "5")], [("Transfer-Encoding", "chunked")]])
+def test_responses_without_a_body_announce_none(fields: list[tuple[str, str]]) -> None:
+    """Neither field may stand in 1xx, 204, or the 2xx to CONNECT; some clients would wait for what it announces."""
+    plain = server_that_read()
+    tunnel = server_that_read(b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n")
+
+    informational = protocol.InformationalResponse(status_code=103, headers=[*fields, ("Link", "x")])
+    assert b"HTTP/1.1 103 \r\nLink: x\r\n\r\n" == plain.send(informational)
+    assert b"HTTP/1.1 204 \r\nX: y\r\n\r\n" == plain.send(
+        Response(status_code=204, headers=[*fields, ("X", "y")])
+    )
+    assert b"HTTP/1.1 200 \r\n\r\n" == tunnel.send(Response(status_code=200, headers=fields))
