@@ -314,24 +314,19 @@ class ConnectionState:
     def _settle(self) -> None:
         """Apply the transitions that no event triggers, until none applies."""
         states = self.states
-        while True:
-            client, server = states[CLIENT], states[SERVER]
-            if self.close_reason is not None or self._proposals or client is MIGHT_SWITCH_PROTOCOL:
-                self._apply_flags()
-            joint = JOINT_TRANSITIONS.get((states[CLIENT], states[SERVER]))
-            if joint is not None:
+        flags = (
+            SWITCH_PROPOSED if self._proposals else NO_SWITCH_PROPOSED,
+            None if self.close_reason is None else KEEP_ALIVE_OFF,
+        )
+        before = None
+        while before != (states[CLIENT], states[SERVER]):
+            before = (states[CLIENT], states[SERVER])
+            for flag, role, state, new_state in FLAG_TRANSITIONS:
+                if flag in flags and states[role] is state:
+                    states[role] = new_state
+            if joint := JOINT_TRANSITIONS.get((states[CLIENT], states[SERVER])):
                 role, new_state = joint
                 states[role] = new_state
-            elif states[CLIENT] is client and states[SERVER] is server:
-                return
-
-    def _apply_flags(self) -> None:
-        flags = {SWITCH_PROPOSED if self._proposals else NO_SWITCH_PROPOSED}
-        if self.close_reason is not None:
-            flags.add(KEEP_ALIVE_OFF)
-        for flag, role, state, new_state in FLAG_TRANSITIONS:
-            if flag in flags and self.states[role] is state:
-                self.states[role] = new_state
 
 
 def state_diagram(role: Role) -> str:
