@@ -148,28 +148,28 @@ class DownloadFile:
         return cls(folder, name, temporary, descriptor)
 
     @classmethod
-    def reopen(cls, folder: Folder, name: str, url: str) -> tuple[DownloadFile, Journal] | None:
+    def reopen(cls, folder: Folder, name: str, url: str | None) -> tuple[DownloadFile, Journal] | None:
         """Open the temporary that an earlier download of *url* left behind; None if there is no such thing.
+
+        Of a download to the same name that is of no use now, another URL's for instance, nothing remains.
 
         Raises:
             FileExistsError: A download to this very name is under way.
         """
         journal = _read_journal(folder, journal_name(name))
-        if journal is None or journal.url != url:
-            return None
-        descriptor = _open_own(folder, journal.temporary, os.O_RDWR)
-        if descriptor is None:
+        descriptor = None if journal is None else _open_own(folder, journal.temporary, os.O_RDWR)
+        if journal is None or descriptor is None:
             return None
         try:
-            if os.fstat(descriptor).st_size < max((position for _, position, _ in journal.parts), default=0):
-                raise ValueError("shorter than the journal says")
-            return cls(folder, name, journal.temporary, descriptor), journal
-        except ValueError:
-            os.close(descriptor)
-            return None
+            found = cls(folder, name, journal.temporary, descriptor)
+            end = max((position for start, position, _ in journal.parts if position > start), default=0)
+            if journal.url == url and os.fstat(descriptor).st_size >= end:
+                return found, journal
         except BaseException:
             os.close(descriptor)
             raise
+        found.discard()
+        return None
 
     def allocate(self, size: int) -> None:
         """Reserve room for *size* bytes, so that a full disk is found before anything is transferred.

@@ -187,10 +187,10 @@ class DownloadTask:
 
     def _reopen(self) -> Journal | None:
         """Take up what an earlier download left behind, if there is something."""
-        if not self._resume or self._starts:
+        if self._starts:
             return None
         assert self._folder is not None
-        found = DownloadFile.reopen(self._folder, self._name, self._url_key)
+        found = DownloadFile.reopen(self._folder, self._name, self._url_key if self._resume else None)
         if found is None:
             return None
         self._file, journal = found
@@ -380,7 +380,8 @@ class DownloadTask:
         if isinstance(failure, StartAgain):
             self._starts += 1
             if self._starts < MOST_STARTS:
-                self._ranges = self._ranges and failure.ranges
+                # One answer is always one version, also of a server whose ETags are different each time.
+                self._ranges = failure.ranges and self._starts == 1
                 if self._file is not None:
                     self._file.truncate()
                 self.parts, self.size, self.validator, self.resumed_from = [], None, None, 0
@@ -390,7 +391,7 @@ class DownloadTask:
         if isinstance(failure, TotalTimeout) and isinstance(total, float):
             failure = timeout_error("total", total, "total")  # the last request knew only what was left of it
         if self._file is not None and failure is not None:
-            if isinstance(failure, ChecksumMismatch):
+            if isinstance(failure, (DownloadError, BodyTooLarge)):  # going on would lead to the same end
                 self._file.discard()
             else:
                 self._file.keep(self._journal)
