@@ -226,11 +226,12 @@ class ResponseHead:
 
         Raises:
             HTTPError: With this response as ``response``; its message shows the URL without user information,
-                query and fragment.
+                query and fragment, and the reason with its control characters escaped.
         """
         if 400 <= self.status_code < 600:
             fault = "Client" if self.status_code < 500 else "Server"
-            message = f"{self.status_code} {fault} Error: {self.reason} for url: {self._redacted_url()}"
+            reason = _printable(str(self.reason))
+            message = f"{self.status_code} {fault} Error: {reason} for url: {self._redacted_url()}"
             raise HTTPError(message, response=self)
 
     def _raw_fields(self) -> Sequence[tuple[bytes, bytes]]:
@@ -257,6 +258,13 @@ class ResponseHead:
             return parse_url(self.url).redacted
         except InvalidRequest:  # a double's, which nobody had to parse
             return "(not a URL)"
+
+
+def _printable(text: str) -> str:
+    """Escape what would steer a terminal: a reason is the peer's, and may hold the controls above 0x7f."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
 
 
 def _foreign_fields(headers: Any, raw: Any) -> list[tuple[bytes, bytes]]:
