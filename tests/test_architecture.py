@@ -75,6 +75,7 @@ LAZY_IMPORTS = {
     "publicsuffixlist": EXTRA,
     "rich.console": EXTRA,
     "rich.progress": EXTRA,
+    "socksio": EXTRA,
     "ssl": HTTPS,
     "stringprep": SELDOM,
     "threading": SELDOM,

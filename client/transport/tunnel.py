@@ -3,14 +3,13 @@
 A proxy is told the origin's host and port and our credentials for the proxy, and nothing else of the request.
 Whatever it answers but "go ahead" is a `ProxyError`: never a response, never followed, never shown.
 
-SOCKS is spoken here, in a hundred lines, because each of its waits must end with the connect budget and the
-stop switch, which no SOCKS library offers.
+What a SOCKS proxy is told is written by socksio, which does no I/O: each wait stays ours, and ends with the
+connect budget and the stop switch.  What it answers is read here, for the reasons given in `open_socks`.
 """
 
 from __future__ import annotations
 
 import errno
-import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +25,8 @@ from client.protocol import (
 )
 
 if TYPE_CHECKING:
+    import socket
+
     from client.transport.waiter import Waiter
     from client.transport.wire import Proxy
 
@@ -102,25 +103,9 @@ def _final_response(connection: Connection, sock: socket.socket, waiter: Waiter)
 
 # -- SOCKS5 -----------------------------------------------------------------------------------------------
 
-#: Authentication methods of RFC 1928 section 3.
-_NO_AUTHENTICATION: Final = 0
-_PASSWORD: Final = 2
-
-#: RFC 1928 section 6, field REP.
-_REPLIES: Final = {
-    1: "general failure",
-    2: "not allowed by its rules",
-    3: "network unreachable",
-    4: "host unreachable",
-    5: "connection refused",
-    6: "TTL expired",
-    7: "command not supported",
-    8: "address type not supported",
-}
-
-#: RFC 1928 section 4, field ATYP, and how long an address of that type is.
-_IPV4, _NAME, _IPV6 = 1, 3, 4
-_ADDRESS_SIZES: Final = {_IPV4: 4, _IPV6: 16}
+#: RFC 1928 section 4, field ATYP, and how many bytes an address of that type has; a name says so itself.
+_NAME: Final = 3
+_ADDRESS_SIZES: Final = {1: 4, 4: 16}
 
 
 def open_socks(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: Waiter) -> None:
@@ -135,17 +120,24 @@ def open_socks(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: 
 
     Raises:
         ProxyError: The proxy refused (the message has its reason), or does not speak SOCKS5.
+        InvalidRequest: The extra ``socks`` is not installed; nothing was sent.
         Timeout: The waiter's budget ran out.
     """
     try:
+        from socksio import SOCKS5Command, SOCKS5CommandRequest
+    except ImportError as error:
+        raise InvalidRequest(f"{proxy!r} needs the extra: pip install threadwire[socks]") from error
+    target = (host.partition("%")[0], port)  # an address's zone means something on this machine only
+    try:
         _authenticate(sock, proxy, waiter)
-        _send(sock, b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2), waiter)
+        _send(sock, SOCKS5CommandRequest.from_address(SOCKS5Command.CONNECT, target).dumps(), waiter)
+        # Not by SOCKS5Reply.loads: it wants the whole reply, whose length is known only from its first bytes; a
+        # refusal need not have an address (socksio issue 60); and it cannot read names of 128 bytes and more.
         version, reply, _, kind = _receive_exactly(sock, 4, waiter)
         if version != 5:
             raise ProxyError(f"{proxy!r} does not speak SOCKS5")
         if reply:
-            reason = _REPLIES.get(reply, f"reply {reply}")
-            raise ProxyError(f"{proxy!r} cannot connect to {host}:{port}: {reason}", status=reply)
+            raise ProxyError(f"{proxy!r} cannot connect to {host}:{port}: {_reason(reply)}", status=reply)
         # The address that the proxy connects from is of no use, but must be read: the origin's bytes follow.
         if kind == _NAME:
             size = _receive_exactly(sock, 1, waiter)[0]
@@ -159,34 +151,35 @@ def open_socks(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: 
 
 
 def _authenticate(sock: socket.socket, proxy: Proxy, waiter: Waiter) -> None:
-    methods = bytes([_NO_AUTHENTICATION] if proxy.authorization is None else [_NO_AUTHENTICATION, _PASSWORD])
-    _send(sock, bytes([5, len(methods)]) + methods, waiter)
-    version, chosen = _receive_exactly(sock, 2, waiter)
+    from socksio import SOCKS5AuthMethod, SOCKS5AuthMethodsRequest, SOCKS5UsernamePasswordRequest
+
+    methods = [SOCKS5AuthMethod.NO_AUTH_REQUIRED]
+    if proxy.authorization is not None:
+        methods.append(SOCKS5AuthMethod.USERNAME_PASSWORD)
+    _send(sock, SOCKS5AuthMethodsRequest(methods).dumps(), waiter)
+    version, chosen = _receive_exactly(sock, 2, waiter)  # SOCKS5AuthReply.loads takes any version
     if version != 5:
         raise ProxyError(f"{proxy!r} does not speak SOCKS5")
-    if chosen not in methods:
+    if bytes([chosen]) not in methods:
         raise ProxyError(f"{proxy!r} accepts none of our ways to authenticate", status=chosen)
-    if chosen == _PASSWORD and proxy.authorization is not None:
+    if proxy.authorization is not None and bytes([chosen]) == SOCKS5AuthMethod.USERNAME_PASSWORD:
         username, _, password = proxy.authorization.partition(b":")
         if len(username) > 255 or len(password) > 255:
             raise ProxyError(f"{proxy!r}: username or password is longer than the 255 bytes of RFC 1929")
-        _send(sock, b"\x01" + _counted(username) + _counted(password), waiter)
+        _send(sock, SOCKS5UsernamePasswordRequest(username, password).dumps(), waiter)
         _, status = _receive_exactly(sock, 2, waiter)
         if status:
             raise ProxyError(f"{proxy!r} does not accept the credentials of its URL", status=status)
 
 
-def _socks_address(host: str) -> bytes:
-    for kind, family in ((_IPV4, socket.AF_INET), (_IPV6, socket.AF_INET6)):
-        try:
-            return bytes([kind]) + socket.inet_pton(family, host.partition("%")[0])
-        except OSError:
-            continue
-    return bytes([_NAME]) + _counted(host.encode("ascii"))  # 253 bytes at most, as in the DNS
+def _reason(reply: int) -> str:
+    """Return the meaning of field REP in words (RFC 1928 section 6)."""
+    from socksio import SOCKS5ReplyCode
 
-
-def _counted(data: bytes) -> bytes:
-    return bytes([len(data)]) + data
+    try:
+        return SOCKS5ReplyCode(bytes([reply])).name.replace("_", " ").lower()
+    except ValueError:
+        return f"reply {reply}"
 
 
 # -- bytes on a non-blocking socket, plain or TLS ---------------------------------------------------------

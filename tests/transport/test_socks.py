@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from client.exceptions import AddressNotAllowed, ConnectTimeout, NameResolutionError, ProxyError
+from client.exceptions import (
+    AddressNotAllowed,
+    ConnectTimeout,
+    InvalidRequest,
+    NameResolutionError,
+    ProxyError,
+)
 from client.transport.cancel import CancelToken
 from client.transport.dialer import Route
 from client.transport.tls import TLSSettings
 from client.transport.wire import Proxy
-from tests.scripted_server import Close, Expect, ExpectClosed, Hold, ScriptedServer, Send, Signal, Step
+from tests.scripted_server import Close, Expect, ExpectClosed, Hold, Pause, ScriptedServer, Send, Signal, Step
 from tests.tls_authority import TLSAuthority
 from tests.transport.dialing import cancel_when, dialed
 from tests.transport.relaying_proxy import SocksProxy
@@ -22,6 +30,12 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 def local_proxy(port: int, scheme: str = "socks5h", credentials: bytes | None = None) -> Proxy:
     return Proxy(scheme, "127.0.0.1", port, credentials)
+
+
+def slowly(data: bytes) -> Iterator[Step]:
+    """Send *data* so that each byte is a segment of its own."""
+    for value in data:
+        yield from (Send(bytes([value])), Pause(0.005))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +104,12 @@ def test_credentials_that_do_not_fit_are_an_error(credentials: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
-    [(1, "general failure"), (2, "not allowed"), (5, "connection refused"), (99, "reply 99")],
+    [
+        (1, "general server failure"),
+        (2, "connection not allowed by ruleset"),
+        (5, "connection refused"),
+        (99, "reply 99"),
+    ],
 )
 def test_a_refusal_has_its_reason(reply: int, reason: str) -> None:
     with SocksProxy(reply=reply) as proxy:
@@ -99,10 +118,23 @@ def test_a_refusal_has_its_reason(reply: int, reason: str) -> None:
                 pass
 
 
+def test_a_refusal_needs_no_address() -> None:
+    """Tailscale's proxy leaves its type 0, which no address has; the reason must be told all the same."""
+    with SocksProxy(reply=4, bound=bytes(7)) as proxy:
+        with pytest.raises(ProxyError, match=r"cannot connect to a\.test:80: host unreachable"):
+            with dialed(Route("http", "a.test", 80, local_proxy(proxy.port))):
+                pass
+
+
 @pytest.mark.parametrize(
     "bound",
-    [b"\x01\x7f\x00\x00\x01\x00\x50", b"\x03\x06a.test\x00\x50", b"\x04" + bytes(16) + b"\x00\x50"],
-    ids=["ipv4", "name", "ipv6"],
+    [
+        b"\x01\x7f\x00\x00\x01\x00\x50",
+        b"\x03\x06a.test\x00\x50",
+        b"\x03\xff" + b"x" * 255 + b"\x00\x50",
+        b"\x04" + bytes(16) + b"\x00\x50",
+    ],
+    ids=["ipv4", "name", "long name", "ipv6"],
 )
 def test_what_follows_the_answer_is_the_origins(scripted_server: ScriptedServer, bound: bytes) -> None:
     """A byte too many or too few, and the origin's answer begins in the wrong place."""
@@ -118,6 +150,7 @@ def test_what_follows_the_answer_is_the_origins(scripted_server: ScriptedServer,
     [
         ("a.test", b"\x03\x06a.test\x00\x50"),
         ("192.0.2.1", b"\x01\xc0\x00\x02\x01\x00\x50"),
+        ("2001:db8::1", b"\x04\x20\x01\x0d\xb8" + bytes(11) + b"\x01\x00\x50"),
         ("fe80::1%lo", b"\x04\xfe\x80" + bytes(13) + b"\x01\x00\x50"),
     ],
 )
@@ -161,6 +194,31 @@ def test_what_is_no_socks_is_an_error(
     scripted_server.script(Expect(until=b"\x05\x01\x00"), *steps)
 
     with pytest.raises(ProxyError, match=reason):
+        with dialed(Route("http", "a.test", 80, local_proxy(scripted_server.port))):
+            pass
+
+
+def test_answers_may_come_byte_by_byte(scripted_server: ScriptedServer) -> None:
+    scripted_server.script(
+        Expect(until=b"\x05\x01\x00"),
+        *slowly(b"\x05\x00"),
+        Expect(until=b"\x00\x50"),
+        *slowly(b"\x05\x00\x00\x03\x06a.test\x00\x50"),
+        Send(b"hello"),
+        ExpectClosed(),
+    )
+
+    with dialed(Route("http", "a.test", 80, local_proxy(scripted_server.port))) as connection:
+        assert b"hello" == connection.sock.recv(5)
+
+
+def test_without_its_extra_it_says_what_to_install(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    scripted_server.script(ExpectClosed())
+
+    with pytest.raises(InvalidRequest, match=r"pip install threadwire\[socks\]"):
         with dialed(Route("http", "a.test", 80, local_proxy(scripted_server.port))):
             pass
 
