@@ -174,6 +174,7 @@ def test_the_request_by_the_byte(scripted_server: ScriptedServer, host: str, exp
     ("steps", "reason"),
     [
         ((Send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), ExpectClosed(silently=False)), "does not speak SOCKS5"),
+        ((Send(b"\x04\x00"), ExpectClosed()), "does not speak SOCKS5"),
         ((Send(b"\x05\x02"), ExpectClosed()), "ways to authenticate"),
         ((Send(b"\x05"), Close()), "broke"),
         ((Close(),), "broke"),
