@@ -23,12 +23,14 @@ from .grammar import (
 )
 from .headers import headers_from_wire
 from .readers import NothingToRead, check_field_count, first_line, illegal_field_line
+from .state import CLIENT
 
 if TYPE_CHECKING:
     import re
 
     from .buffer import ReceiveBuffer
     from .readers import Limits
+    from .state import Sentinel
 
 __all__ = ["body_reader"]
 
@@ -268,7 +270,7 @@ class CoalescingChunkedReader(ChunkedReader):
 
 
 def body_reader(
-    length: int, buffer: ReceiveBuffer, limits: Limits, *, of_response: bool, coalesce: bool
+    length: int, buffer: ReceiveBuffer, limits: Limits, our_role: type[Sentinel], coalesce: bool
 ) -> NothingToRead:
     """Return the reader for a body of *length*, as `framing` gives it."""
     if length >= 0:
@@ -276,5 +278,5 @@ def body_reader(
     if length == UNTIL_CLOSE:
         return UntilCloseReader(buffer)
     # A server must not be wider than the grammar: a proxy before it may have read the request to the letter.
-    line = CHUNK_LINE_LENIENT if of_response else CHUNK_LINE_STRICT
+    line = CHUNK_LINE_LENIENT if our_role is CLIENT else CHUNK_LINE_STRICT
     return (CoalescingChunkedReader if coalesce else ChunkedReader)(buffer, limits, line)

@@ -267,7 +267,7 @@ class Connection:
         self.send(ConnectionClosed())
 
     def _send_request(self, request: Request) -> bytes:
-        if self._buffer:
+        if self._buffer.start < len(self._buffer.data):
             # The peer cannot have answered what it has not seen (RFC 9112 section 9.2).
             raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
         head = request.encode()
@@ -422,7 +422,7 @@ class Connection:
     def _receive_request(self, request: Request) -> None:
         length = self._process_request(self.their_role, request)
         self.their_http_version = request.http_version
-        self._reader = self._body_reader(length)
+        self._reader = body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
 
     def _receive_informational(self, response: InformationalResponse) -> None:
         self._informational_count += 1
@@ -445,13 +445,7 @@ class Connection:
             self._state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
         elif framing_fault(control, status_code, response.http_version):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
-        self._reader = self._body_reader(length)
-
-    def _body_reader(self, length: int) -> NothingToRead:
-        of_response = self.our_role is CLIENT
-        return body_reader(
-            length, self._buffer, self._limits, of_response=of_response, coalesce=self._coalesce_chunks
-        )
+        self._reader = body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
 
     # ---- both directions
 

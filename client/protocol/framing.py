@@ -39,6 +39,8 @@ MAX_LENGTH: Final = 2**63 - 1
 MAX_LENGTH_DIGITS: Final = 20
 
 
+BODILESS_STATUS_CODES: Final = frozenset((204, 304))
+
 # RFC 9110 section 6.5.1: a field that frames, routes, modifies the request, authenticates or says how to
 # process the content must not arrive behind the content, where whoever checks it has long finished.
 FORBIDDEN_TRAILERS: Final = frozenset(
@@ -129,14 +131,13 @@ def response_body(control: Control, status_code: int, request_method: bytes | No
     """
     if request_method == b"CONNECT" and status_code < 300:
         return 0
-    length = UNTIL_CLOSE
     if b"transfer-encoding" in control:
         check_chunked(control)
         _check_not_both(control)
         length = CHUNKED
-    elif b"content-length" in control:
-        length = content_length(control)
-    if status_code in (204, 304) or request_method == b"HEAD":
+    else:
+        length = content_length(control) if b"content-length" in control else UNTIL_CLOSE
+    if status_code in BODILESS_STATUS_CODES or request_method == b"HEAD":
         return 0
     return length
 

@@ -48,7 +48,7 @@ class LengthWriter:
     def write_end(self, trailers: Headers) -> list[BytesLike]:
         if self._left != 0:
             raise LocalProtocolError("Too little data for declared Content-Length")
-        if trailers:
+        if trailers.lines:
             raise LocalProtocolError("Content-Length and trailers don't mix")
         return []
 
@@ -76,7 +76,7 @@ class UntilCloseWriter:
         return [data]
 
     def write_end(self, trailers: Headers) -> list[BytesLike]:
-        if trailers:
+        if trailers.lines:
             raise LocalProtocolError("can't send trailers to an HTTP/1.0 client")
         return []
 
