@@ -188,7 +188,7 @@ class _Bypass:
     def _add(self, entry: str) -> None:
         match = _ENTRY.fullmatch(entry)
         bracketed, plain, digits = match.groups() if match else (None, entry, None)
-        host = plain if bracketed is None else bracketed
+        host = (plain if bracketed is None else bracketed).removesuffix(".")  # the root, as in a host name
         port = int(digits) if digits else None
         network = _network(host)
         if network is not None:
@@ -252,6 +252,6 @@ def _contains(network: Any, address: Any) -> bool:
 def _domain(text: str) -> str | None:
     """Return *text* as a canonical name, None if it is none and so matches nothing."""
     try:
-        return canonical_name(text.removeprefix("*").removeprefix(".").removesuffix("."))
+        return canonical_name(text.removeprefix("*").removeprefix("."))
     except ValueError:
         return None
