@@ -40,9 +40,7 @@ class Clock:
         (Timeouts(total=9), NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, 9),
     ],
 )
-def test_the_forms_of_timeout(
-    value: Any, connect: Any, read: Any, write: Any, pool: Any, total: Any
-) -> None:
+def test_the_forms_of_timeout(value: Any, connect: Any, read: Any, write: Any, pool: Any, total: Any) -> None:
     timeouts = Timeouts.of(value)
 
     assert (connect, read, write, pool, total) == (
@@ -56,7 +54,22 @@ def test_the_forms_of_timeout(
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, -0.5, float("nan"), float("inf"), "5", b"5", True, (1,), (1, 2, 3), (0, 5), (5, -1), {}, object()],
+    [
+        0,
+        -1,
+        -0.5,
+        float("nan"),
+        float("inf"),
+        "5",
+        b"5",
+        True,
+        (1,),
+        (1, 2, 3),
+        (0, 5),
+        (5, -1),
+        {},
+        object(),
+    ],
 )
 def test_what_is_no_timeout_is_refused(value: Any) -> None:
     """`True` counts: it is an int in Python, and one second is hardly what was meant."""

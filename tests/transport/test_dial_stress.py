@@ -28,7 +28,13 @@ THREADS = 8
 DIALS = 60  # of each thread
 
 BUDGETS = (0.002, 0.01, 0.05, 10.0)
-ANSWERS: tuple[list[str], ...] = (["127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.2", "127.0.0.1"], ["no address"], [])
+ANSWERS: tuple[list[str], ...] = (
+    ["127.0.0.1"],
+    ["::1", "127.0.0.1"],
+    ["127.0.0.2", "127.0.0.1"],
+    ["no address"],
+    [],
+)
 
 
 class Stopped(Exception):
