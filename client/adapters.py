@@ -7,7 +7,7 @@ contexts) are arguments of `client.Session`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from client.exceptions import InvalidRequest, InvalidSchema
 from client.exchange import CallOptions, transact
@@ -72,7 +72,7 @@ class HTTPAdapter(BaseAdapter):
     """
 
     #: requests' list of what is pickled, which subclasses extend; here everything is, but connections.
-    __attrs__ = ["max_retries", "_pool_connections", "_pool_maxsize", "_pool_block"]
+    __attrs__: ClassVar[list[str]] = ["max_retries", "_pool_connections", "_pool_maxsize", "_pool_block"]
 
     poolmanager: Any
     _ssl_context: Any
@@ -86,7 +86,7 @@ class HTTPAdapter(BaseAdapter):
         pool_block: bool = False,
     ) -> None:
         """Open nothing yet."""
-        self.max_retries = Retry.of(max_retries)
+        self.max_retries: Retry = Retry.of(max_retries)
         self._pool_connections = pool_connections
         self._pool_maxsize = pool_maxsize
         self._pool_block = pool_block

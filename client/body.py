@@ -53,12 +53,14 @@ class FileBody:
     def __init__(self, file: Any, argument: str = "data") -> None:
         self._argument = argument
         self._used = False
-        self.source = file
+        self.source: Any = file
         self._refuse_closed()
-        self.file = _binary(file, argument)
+        self.file: Any = _binary(file, argument)
         if hasattr(self.file, "readable") and not self.file.readable():
             raise InvalidBody(f"{argument}= is a file that is not open for reading")
-        self.position = _position(self.file)
+        self.position: int | None = _position(self.file)
+        self.length: int | None
+        self.replayable: bool
         self.length, self.replayable = _remaining(self.file, self.position, argument)
 
     def chunks(self) -> Iterator[bytes]:
@@ -103,9 +105,9 @@ class IterableBody:
     __slots__ = ("_argument", "_used", "length", "replayable", "source")
 
     def __init__(self, pieces: Iterable[Any], length: int | None = None, argument: str = "data") -> None:
-        self.source = pieces
-        self.length = length
-        self.replayable = not hasattr(pieces, "__next__")
+        self.source: Iterable[Any] = pieces
+        self.length: int | None = length
+        self.replayable: bool = not hasattr(pieces, "__next__")
         self._argument = argument
         self._used = False
 
@@ -143,7 +145,7 @@ class CallableBody:
     replayable: Final = True
 
     def __init__(self, factory: Callable[[], Any], argument: str = "data") -> None:
-        self.source = factory
+        self.source: Callable[[], Any] = factory
         self._argument = argument
         #: What the factory made last, and whether it still is to be sent.
         self._made: tuple[Any, bytes | Body | None, bool] = (None, None, False)

@@ -51,11 +51,11 @@ class Request(Hooked):
         self.register_hooks(hooks)
         self.method = method
         self.url = url
-        self.headers = {} if headers is None else headers
-        self.files = [] if files is None else files
-        self.data = [] if data is None else data
+        self.headers: Mapping[str, Any] = {} if headers is None else headers
+        self.files: Any = [] if files is None else files
+        self.data: Any = [] if data is None else data
         self.json = json
-        self.params = {} if params is None else params
+        self.params: Any = {} if params is None else params
         self.auth = auth
         self.cookies = cookies
         self.trailers = trailers

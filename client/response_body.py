@@ -98,9 +98,9 @@ class ResponseBody:
         self._offset = 0
         self._decoded = 0
         self.error: RequestException | None = None
-        self.received = 0
-        self.consumed = False
-        self.complete = False
+        self.received: int = 0
+        self.consumed: bool = False
+        self.complete: bool = False
 
     def read(self, size: int | None = None, *, fill: bool = False) -> bytes:
         """Return the next decoded bytes.
@@ -251,7 +251,9 @@ class RawHeaders(ResponseHeaders):
 
     __slots__ = ()
 
-    getlist = ResponseHeaders.get_list
+    def getlist(self, name: str) -> list[str]:
+        """Return the values of all fields called *name*; see `ResponseHeaders.get_list`."""
+        return self.get_list(name)
 
 
 class RawReader(io.RawIOBase):
@@ -268,16 +270,16 @@ class RawReader(io.RawIOBase):
         decode_content: What reading without that argument does; False, may be set.
     """
 
-    decode_content = False
+    decode_content: bool = False
 
     def __init__(self, body: ResponseBody, wire: WireResponse) -> None:
         """Read *body*, which is that of *wire*."""
         self._body = body
         self._close: Callable[[], object] = wire.close
-        self.status = wire.status
-        self.reason = wire.reason.decode("latin-1")
+        self.status: int = wire.status
+        self.reason: str = wire.reason.decode("latin-1")
         self.version = 10 if wire.http_version == b"1.0" else 11
-        self.headers = RawHeaders(wire.headers)
+        self.headers: RawHeaders = RawHeaders(wire.headers)
 
     def __del__(self) -> None:
         """Leave the connection to its own finaliser; that of `io.IOBase` would call `close`, which may lock."""

@@ -87,7 +87,7 @@ class Session(Defaults, Mounts, Downloads):
     """
 
     #: requests' list of what is pickled, which subclasses extend; here everything is, but connections and workers.
-    __attrs__: ClassVar = [
+    __attrs__: ClassVar[list[str]] = [
         "headers", "cookies", "auth", "proxies", "hooks", "params", "verify", "cert", "adapters", "stream", "trust_env",
         "max_redirects",
     ]  # fmt: skip
@@ -136,7 +136,7 @@ class Session(Defaults, Mounts, Downloads):
         self.proxies = {} if proxies is None else dict(proxies)
         self.trust_env = trust_env
         self.max_redirects = max_redirects
-        self.redirect_headers = tuple(redirect_headers)
+        self.redirect_headers: tuple[str, ...] = tuple(redirect_headers)
         self.offload = offload
         self.trace = trace
         self.max_body = max_body

@@ -106,11 +106,11 @@ class Timeouts:
         total: float | NotGiven | None = NOT_GIVEN,
     ) -> None:
         """Check and store the five limits."""
-        self.connect = _checked("connect", connect)
-        self.read = _checked("read", read)
-        self.write = _checked("write", write)
-        self.pool = _checked("pool", pool)
-        self.total = _checked("total", total)
+        self.connect: float | NotGiven | None = _checked("connect", connect)
+        self.read: float | NotGiven | None = _checked("read", read)
+        self.write: float | NotGiven | None = _checked("write", write)
+        self.pool: float | NotGiven | None = _checked("pool", pool)
+        self.total: float | NotGiven | None = _checked("total", total)
 
     @classmethod
     def of(cls, value: TimeoutTypes) -> Timeouts:
@@ -180,8 +180,8 @@ class Budget:
     ) -> None:
         """Hold the setting's name and value, and the clock time at which it is used up (None: never)."""
         self.setting: Setting = setting
-        self.seconds = seconds
-        self.expires_at = expires_at
+        self.seconds: float | None = seconds
+        self.expires_at: float | None = expires_at
         self._clock = clock
 
     def remaining(self, phase: Phase) -> float | None:
@@ -214,10 +214,10 @@ class Deadline:
             timeouts: Complete limits (no `NOT_GIVEN` left).
             clock: Returns seconds; another one in tests.
         """
-        self.timeouts = timeouts
+        self.timeouts: Timeouts = timeouts
         self._clock = clock
         total: float | None = timeouts.total  # type: ignore[assignment]  # complete: see Args
-        self.expires_at = None if total is None else clock() + total
+        self.expires_at: float | None = None if total is None else clock() + total
 
     def remaining(self, setting: Setting, phase: Phase) -> float | None:
         """Return the seconds that the next single wait may take, None for no limit.

@@ -85,23 +85,23 @@ class HTTPConnection:
         self, sock: socket.socket, info: ConnectionInfo, key: Any, *, generation: int = 0, epoch: int = 0
     ) -> None:
         """Take over *sock*; from now on this object closes it."""
-        self.sock = sock
-        self.info = info
-        self.key = key
-        self.generation = generation
-        self.epoch = epoch
-        self.engine = protocol.Connection(protocol.CLIENT, coalesce_chunks=True)
-        self.is_tls = info.tls_version is not None
+        self.sock: socket.socket = sock
+        self.info: ConnectionInfo = info
+        self.key: Any = key
+        self.generation: int = generation
+        self.epoch: int = epoch
+        self.engine: protocol.Connection = protocol.Connection(protocol.CLIENT, coalesce_chunks=True)
+        self.is_tls: bool = info.tls_version is not None
         self._is_kernel_timed = _HAS_KERNEL_TIMEOUTS and not self.is_tls
         self._receive_limit: float | None = None
         self._send_limit: float | None = None
         self._lock = allocate_lock()
         self._poll: Any = None
-        self.created_at = monotonic()
-        self.expires_at = 0.0
+        self.created_at: float = monotonic()
+        self.expires_at: float = 0.0
         self.idle_limit: float | None = None
-        self.turns = 0
-        self.reused = False
+        self.turns: int = 0
+        self.reused: bool = False
         self.closed = False
         self.error: BaseException | None = None
 

@@ -58,12 +58,12 @@ class Route:
         uds: str | None = None,
     ) -> None:
         """Hold the parts that matter; the others become None, so that they tell no routes apart."""
-        self.scheme = scheme
-        self.host = host
-        self.port = port
-        self.proxy = proxy if uds is None else None
-        self.tls = (tls or TLSSettings()) if scheme == "https" else None
-        self.uds = uds
+        self.scheme: str = scheme
+        self.host: str = host
+        self.port: int = port
+        self.proxy: Proxy | None = proxy if uds is None else None
+        self.tls: TLSSettings | None = (tls or TLSSettings()) if scheme == "https" else None
+        self.uds: str | None = uds
         self._hash = hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
@@ -114,10 +114,10 @@ class NetworkOptions:
         local = None if local_address is None else literal(local_address, 0)
         if local_address is not None and local is None:
             raise InvalidRequest(f"local_address={local_address!r}: expected an IP address")
-        self.resolver = resolver
-        self.address_filter = address_filter
-        self.local = local
-        self.socket_options = tuple(socket_options or ())
+        self.resolver: Resolver | None = resolver
+        self.address_filter: Callable[[str], bool] | None = address_filter
+        self.local: Address | None = local
+        self.socket_options: tuple[tuple[int, int, int | bytes], ...] = tuple(socket_options or ())
 
 
 class Dialed:
@@ -132,8 +132,8 @@ class Dialed:
 
     def __init__(self, sock: socket.socket, info: ConnectionInfo) -> None:
         """Hold both."""
-        self.sock = sock
-        self.info = info
+        self.sock: socket.socket = sock
+        self.info: ConnectionInfo = info
 
 
 def dial(

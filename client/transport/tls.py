@@ -66,10 +66,10 @@ class TLSSettings:
     ) -> None:
         """Check the forms; files are opened when the first connection needs them."""
         self.verify: bool | str | ssl.SSLContext = _verify(verify)
-        self.cert = _cert(cert)
-        self.fingerprint = _fingerprint(fingerprint)
-        self.server_name = _server_name(server_name)
-        self.keylog = keylog
+        self.cert: tuple[str, str | None, str | bytes | None] | None = _cert(cert)
+        self.fingerprint: bytes | None = _fingerprint(fingerprint)
+        self.server_name: str | None = _server_name(server_name)
+        self.keylog: str | None = keylog
         self._context: ssl.SSLContext | None = None
         self._hash = hash(self._key())
         if self.cert and not isinstance(self.verify, (bool, str)):
