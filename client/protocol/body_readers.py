@@ -47,7 +47,7 @@ class LengthReader(NothingToRead):
     def __init__(self, buffer: ReceiveBuffer, length: int) -> None:
         self._buffer = buffer
         self._length = length
-        self.left = length
+        self.left: int = length
 
     def read(self) -> Data | EndOfMessage | None:
         """Return what is buffered of the body, or its end."""

@@ -112,7 +112,7 @@ class Connection:
         self.our_role: type[Sentinel] = our_role
         self.their_role: type[Sentinel] = SERVER if our_role is CLIENT else CLIENT
         self.their_http_version: bytes | None = None
-        self.client_is_waiting_for_100_continue = False
+        self.client_is_waiting_for_100_continue: bool = False
         self._limits = limits or Limits()
         if max_incomplete_event_size is not None:
             self._limits = self._limits.with_sizes(max_incomplete_event_size)

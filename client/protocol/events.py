@@ -119,8 +119,7 @@ class Request(_ReadOnly):
         _set_method(self, method)
         _set_target(self, target)
         _set_request_headers(self, headers)
-        if type(http_version) is not bytes or http_version != b"1.1":
-            http_version = _version(http_version)
+        http_version = _version(http_version)
         _set_request_version(self, http_version)
         check_host(control, http_version)
         if len(control) > 1 or b"host" not in control:
@@ -252,9 +251,9 @@ class Data(Event):
     _fields = ("data", "chunk_start", "chunk_end")
 
     def __init__(self, data: BytesLike, chunk_start: bool = False, chunk_end: bool = False) -> None:
-        self.data = data
-        self.chunk_start = chunk_start
-        self.chunk_end = chunk_end
+        self.data: BytesLike = data
+        self.chunk_start: bool = chunk_start
+        self.chunk_end: bool = chunk_end
 
 
 @final
@@ -381,6 +380,8 @@ def _illegal_response(reason: bytes, headers: Headers) -> LocalProtocolError:
 
 
 def _version(http_version: Text) -> bytes:
+    if type(http_version) is bytes and http_version == b"1.1":
+        return http_version
     version = to_bytes(http_version)
     if VERSION.fullmatch(version) is None:
         raise LocalProtocolError(f"illegal HTTP version {excerpt(version)}: expected a digit, a dot, a digit")

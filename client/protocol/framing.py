@@ -38,7 +38,6 @@ MAX_LENGTH: Final = 2**63 - 1
 #: Leading zeros included: reading a number of a thousand digits takes long.
 MAX_LENGTH_DIGITS: Final = 20
 
-
 BODILESS_STATUS_CODES: Final = frozenset((204, 304))
 
 # RFC 9110 section 6.5.1: a field that frames, routes, modifies the request, authenticates or says how to

@@ -140,23 +140,10 @@ HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%\-_~]++\]|" + _REG_NAME + rb")(?::
 # chunks.
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]++|\\[\t -~\x80-\xff])*+"'
 _BWS = rb"[ \t]*+"
-_EXTENSIONS = (
-    rb"(?:"
-    + _BWS
-    + rb";"
-    + _BWS
-    + _TOKEN
-    + rb"(?:"
-    + _BWS
-    + rb"="
-    + _BWS
-    + rb"(?:"
-    + _TOKEN
-    + rb"|"
-    + _QUOTED
-    + rb"))?+)*+"
-)
+_EXTENSION_VALUE = _BWS + rb"=" + _BWS + rb"(?:" + _TOKEN + rb"|" + _QUOTED + rb")"
+_EXTENSIONS = rb"(?:" + _BWS + rb";" + _BWS + _TOKEN + rb"(?:" + _EXTENSION_VALUE + rb")?+)*+"
 _CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16}+)" + _EXTENSIONS
+#: A line without extensions, of a size that needs no check.
 PLAIN_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)\r\n")
 CHUNK_LINE_STRICT: Final = re.compile(_CHUNK_SIZE + rb"\r\n")
 # Wider, for responses only: blanks at the end of the line; some servers pad the size to a fixed width.

@@ -75,8 +75,8 @@ class Headers(Sequence[tuple[bytes, bytes]]):
     __slots__ = ("_raw", "control", "lines")
 
     def __init__(self, lines: bytes, control: Mapping[bytes, bytes]) -> None:
-        self.lines = lines
-        self.control = control
+        self.lines: bytes = lines
+        self.control: Mapping[bytes, bytes] = control
         self._raw: list[tuple[bytes, bytes]] | None = None
 
     def raw_items(self) -> list[tuple[bytes, bytes]]:
@@ -130,7 +130,7 @@ def to_bytes(text: Text) -> bytes:
         return text
     if isinstance(text, str):
         try:
-            return text.encode("ascii")
+            return str.encode(text, "ascii")  # a subclass may encode otherwise
         except UnicodeEncodeError:
             raise LocalProtocolError("a str must be ASCII here; encode it to bytes yourself") from None
     return memoryview(text).tobytes()

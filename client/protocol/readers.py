@@ -75,11 +75,11 @@ class Limits:
         trailers: int = 64 * 1024,
         informational: int = 16,
     ) -> None:
-        self.head = head
-        self.fields = fields
-        self.chunk_line = chunk_line
-        self.trailers = trailers
-        self.informational = informational
+        self.head: int = head
+        self.fields: int = fields
+        self.chunk_line: int = chunk_line
+        self.trailers: int = trailers
+        self.informational: int = informational
 
     def with_sizes(self, size: int) -> Limits:
         """Return these limits with *size* bytes for all that is limited in bytes."""

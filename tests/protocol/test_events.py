@@ -167,3 +167,15 @@ def test_a_value_is_refused_wherever_it_stands(evil: str, behind: bool) -> None:
 
     with pytest.raises(LocalProtocolError):
         Request(method="GET", target="/", headers=headers)
+
+
+def test_a_str_that_encodes_itself_is_not_asked_to() -> None:
+    class Sly(str):
+        __slots__ = ()
+
+        def encode(self, *_: object) -> bytes:
+            return b"y\r\nZ: evil"
+
+    request = Request(method="GET", target="/", headers=[*HOST, ("X", Sly("y"))])
+
+    assert (b"x", b"y") == request.headers[1]
