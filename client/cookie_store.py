@@ -61,7 +61,7 @@ class CookieStore:
         """Make an empty store."""
         self._domains: dict[str, _Entries] = {}
         self._serial = 0
-        self.last_used = 0.0  # seconds since 1970
+        self.last_used: float = 0.0  # seconds since 1970
 
     # -- for the exchange ---------------------------------------------------------------------------------
 

@@ -131,8 +131,8 @@ class DownloadTask:
         self.resumed_from = 0
         self.sha256: str | None = None
         self.validator: str | None = None
-        self.seconds = 0.0
-        self.is_done = False
+        self.seconds: float = 0.0
+        self.is_done: bool = False
 
     @property
     def received(self) -> int:

@@ -69,10 +69,10 @@ class Redirect:
 
     def __init__(self, method: str, url: URL, *, keep_body: bool, same_origin: bool) -> None:
         """Hold the four facts."""
-        self.method = method
-        self.url = url
-        self.keep_body = keep_body
-        self.same_origin = same_origin
+        self.method: str = method
+        self.url: URL = url
+        self.keep_body: bool = keep_body
+        self.same_origin: bool = same_origin
 
     def __repr__(self) -> str:
         """Show the hop without the query, which may hold a secret."""

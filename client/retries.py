@@ -176,11 +176,11 @@ class Attempt:
         delay: float = 0.0,
     ) -> None:
         """Hold the facts."""
-        self.method = method
-        self.url = url
-        self.error = error
-        self.status = status
-        self.delay = delay
+        self.method: str = method
+        self.url: str = url
+        self.error: BaseException | None = error
+        self.status: int | None = status
+        self.delay: float = delay
 
     def __repr__(self) -> str:
         """Show what happened."""

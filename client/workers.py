@@ -150,7 +150,7 @@ class WorkerPool:
         if size < 1:
             raise InvalidRequest(f"workers={size!r}: expected a number of threads, at least 1")
         self.size = size
-        self.process = os.getpid()
+        self.process: int = os.getpid()
         self._crew = _Crew()
         _pools.add(self)
 

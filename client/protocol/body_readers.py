@@ -164,7 +164,7 @@ class ChunkedReader(NothingToRead):
             self._count_overhead(overhead)
         buffer.start = end
         self._searched = 0
-        self.left = length
+        self.left: int = length
         self._at_start = True
         self._in_trailers = length == 0
         return length > 0

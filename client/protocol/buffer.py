@@ -22,7 +22,7 @@ class ReceiveBuffer:
 
     def __init__(self) -> None:
         self.data: bytes | bytearray = b""
-        self.start = 0
+        self.start: int = 0
 
     def __len__(self) -> int:
         return len(self.data) - self.start

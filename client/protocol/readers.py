@@ -147,7 +147,7 @@ class HeadReader(NothingToRead):
         self._buffer = buffer
         self._limits = limits
         self._searched = 0  # so many bytes at the buffer's start do not hold the end of the head
-        self.may_skip_line = may_skip_line
+        self.may_skip_line: bool = may_skip_line
         self.close_reason: CloseReason | None = None
 
     def _match(self) -> re.Match[bytes] | None:

@@ -102,7 +102,7 @@ class HTTPConnection:
         self.idle_limit: float | None = None
         self.turns: int = 0
         self.reused: bool = False
-        self.closed = False
+        self.closed: bool = False
         self.error: BaseException | None = None
 
     # -- waiting ----------------------------------------------------------------------------------------------

@@ -11,13 +11,21 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from client import protocol
-from client.exceptions import InvalidBody, InvalidRequest, ProtocolError, RemoteDisconnected
+from client.exceptions import (
+    ConnectionError,  # requests' name
+    InvalidBody,
+    InvalidRequest,
+    ProtocolError,
+    RemoteDisconnected,
+    Timeout,
+)
 from client.transport.connection import RECEIVE_SIZE, HTTPConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from client.transport.wire import Call, WireRequest
+    from client.url import URL
 
 __all__ = ["Answer", "send"]
 
@@ -46,9 +54,9 @@ class Answer:
         self._connection = connection
         self._call = call
         self.head: protocol.Response | protocol.InformationalResponse | None = None
-        self.started = False
-        self.closed = False
-        self.may_continue = False
+        self.started: bool = False
+        self.closed: bool = False
+        self.may_continue: bool = False
 
     def wait(self) -> protocol.Response | protocol.InformationalResponse:
         """Block until the final head is there.
@@ -137,6 +145,8 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
         target, headers = request.url.target, request.headers
     else:
         target, headers = request.for_proxy(call.proxy)
+    if request.method == "CONNECT":
+        target = _authority(request.url)
     engine = connection.engine
     try:
         head = engine.send(protocol.Request(method=request.method, target=target, headers=headers)) or b""
@@ -152,6 +162,9 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
             upload.report(len(body))
             return sent
         upload.run(head, request)
+    except (ConnectionError, Timeout) as error:
+        error.bytes_sent = upload.sent
+        raise
     except protocol.LocalProtocolError as error:
         raise InvalidBody(f"the body does not fit its announced length: {error}") from error
     return upload.sent
@@ -240,6 +253,12 @@ class _Upload:
             error.bytes_sent = self.sent
             raise error
         return True
+
+
+def _authority(url: URL) -> bytes:
+    """Return host and port, the only form of target that CONNECT has (RFC 9112 section 3.2.3)."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.port}".encode("ascii")
 
 
 def _after(views: list[memoryview], count: int) -> list[memoryview]:

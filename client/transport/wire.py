@@ -68,11 +68,11 @@ class WireRequest:
         trailers: Callable[[], list[tuple[bytes, bytes]]] | None = None,
     ) -> None:
         """Hold the five parts; the transport changes none of them."""
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.body = body
-        self.trailers = trailers
+        self.method: str = method
+        self.url: URL = url
+        self.headers: list[tuple[bytes, bytes]] = headers
+        self.body: bytes | Body | None = body
+        self.trailers: Callable[[], list[tuple[bytes, bytes]]] | None = trailers
 
     def for_proxy(self, proxy: Proxy) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         """Return request-target and fields as they go through *proxy*.
@@ -111,11 +111,11 @@ class Proxy:
         tls: TLSSettings | None = None,
     ) -> None:
         """Hold the five parts."""
-        self.scheme = scheme
-        self.host = host
-        self.port = port
-        self.authorization = authorization
-        self.tls = tls
+        self.scheme: str = scheme
+        self.host: str = host
+        self.port: int = port
+        self.authorization: bytes | None = authorization
+        self.tls: TLSSettings | None = tls
 
     def _key(self) -> tuple[Any, ...]:
         return (self.scheme, self.host, self.port, self.authorization, self.tls)
@@ -174,15 +174,15 @@ class Call:
         trace: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
         """Hold the facts; one `Call` serves all hops of a call, with ``proxy`` set anew for each."""
-        self.deadline = deadline
-        self.tls = tls
-        self.proxy = proxy
-        self.cancel = cancel
-        self.fresh = fresh
-        self.expect = expect
-        self.on_informational = on_informational
-        self.on_sent = on_sent
-        self.trace = trace
+        self.deadline: Deadline = deadline
+        self.tls: TLSSettings = tls
+        self.proxy: Proxy | None = proxy
+        self.cancel: CancelToken | None = cancel
+        self.fresh: bool = fresh
+        self.expect: bool = expect
+        self.on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = on_informational
+        self.on_sent: Callable[[int], object] | None = on_sent
+        self.trace: Callable[[str, dict[str, Any]], None] | None = trace
 
 
 class ConnectionInfo:
@@ -214,14 +214,14 @@ class ConnectionInfo:
         tls: float = 0.0,
     ) -> None:
         """Hold the facts."""
-        self.peer = peer
-        self.local = local
-        self.tls_version = tls_version
-        self.cipher = cipher
-        self.proxy = proxy
-        self.dns = dns
-        self.connect = connect
-        self.tls = tls
+        self.peer: Any = peer
+        self.local: Any = local
+        self.tls_version: str | None = tls_version
+        self.cipher: str | None = cipher
+        self.proxy: Proxy | None = proxy
+        self.dns: float = dns
+        self.connect: float = connect
+        self.tls: float = tls
 
 
 #: For answers that came by no connection: a mock, a WSGI application.
