@@ -24,9 +24,6 @@ class ReceiveBuffer:
         self.data: bytes | bytearray = b""
         self.start: int = 0
 
-    def __len__(self) -> int:
-        return len(self.data) - self.start
-
     def __bool__(self) -> bool:
         return self.start < len(self.data)
 

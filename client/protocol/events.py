@@ -59,7 +59,7 @@ class Event:
             return NotImplemented
         return all(getattr(self, field) == getattr(other, field) for field in self._fields)
 
-    __hash__ = None  # type: ignore[assignment]  # h11's events have none either
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # h11's events have none either
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)

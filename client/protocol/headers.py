@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, final, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, final, overload
 
 from .errors import LocalProtocolError, excerpt
 from .grammar import CONTROL_FIELD, CONTROL_FIELDS, FIELD, FIELD_BLOCK_TO_SEND, FIELD_TO_SEND, TOKEN
@@ -106,7 +106,7 @@ class Headers(Sequence[tuple[bytes, bytes]]):
             return NotImplemented
         return list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # equal to lists, which have no hash either
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # equal to lists, which have no hash either
 
     def __repr__(self) -> str:
         shown = [
@@ -130,10 +130,10 @@ def to_bytes(text: Text) -> bytes:
         return text
     if isinstance(text, str):
         try:
-            return str.encode(text, "ascii")  # a subclass may encode otherwise
+            text = text.encode("ascii")
         except UnicodeEncodeError:
             raise LocalProtocolError("a str must be ASCII here; encode it to bytes yourself") from None
-    return memoryview(text).tobytes()
+    return memoryview(text).tobytes()  # also of what a subclass of str makes of itself
 
 
 def headers_from_wire(lines: bytes) -> Headers:

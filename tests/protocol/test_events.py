@@ -169,13 +169,23 @@ def test_a_value_is_refused_wherever_it_stands(evil: str, behind: bool) -> None:
         Request(method="GET", target="/", headers=headers)
 
 
-def test_a_str_that_encodes_itself_is_not_asked_to() -> None:
+def test_a_str_is_judged_by_what_it_encodes_to() -> None:
+    """A subclass may encode itself as it likes, but into bytes, and into legal ones."""
+
     class Sly(str):
         __slots__ = ()
+        encoded: Any
 
-        def encode(self, *_: object) -> bytes:
-            return b"y\r\nZ: evil"
+        def encode(self, *_: object) -> Any:
+            return self.encoded
 
-    request = Request(method="GET", target="/", headers=[*HOST, ("X", Sly("y"))])
+    class Liar(Sly):
+        encoded = b"y\r\nZ: evil"
 
-    assert (b"x", b"y") == request.headers[1]
+    class Loop(Sly):
+        encoded = "y"
+
+    with pytest.raises(LocalProtocolError):
+        Request(method="GET", target="/", headers=[*HOST, ("X", Liar("y"))])
+    with pytest.raises(TypeError):
+        Request(method="GET", target="/", headers=[*HOST, ("X", Loop("y"))])
