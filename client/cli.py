@@ -2,7 +2,7 @@
 
     threadwire get URL           print what it answers
     threadwire post URL          send --data or --json, print what it answers
-    threadwire download URL -o PATH
+    threadwire download URL... -o PATH      save files: in parts, side by side, and on where it stopped
     threadwire demo              the main job, against a server of its own
 
 The law of the room: bodies go to standard output, everything else to standard error, an error is one line, and the
@@ -17,14 +17,16 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from client import demo
 from client.exceptions import (
+    BodyTooLarge,
     ChunkedEncodingError,
     ConnectError,
     ConnectionError,
     ContentDecodingError,
+    DownloadError,
     HTTPError,
     InvalidBody,
     InvalidRequest,
@@ -41,7 +43,7 @@ from client.exceptions import (
     TooManyRedirects,
 )
 from client.headers import CaseInsensitiveDict
-from client.progress import progress_bar, size_text
+from client.progress import size_text
 from client.session import Session
 from client.timeouts import Timeouts
 
@@ -72,6 +74,8 @@ EXIT_CODES: Final[tuple[tuple[type[RequestException], int], ...]] = (
     (ConnectionError, 56),
     (ChunkedEncodingError, 18),
     (ContentDecodingError, 61),
+    (DownloadError, 18),
+    (BodyTooLarge, 63),
     (TooManyRedirects, 47),
     (HTTPError, 22),
     (RequestException, 1),
@@ -94,21 +98,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "demo":
             return demo.main()
-        return _call(options)
-    except RequestException as error:
-        return _complain(error, exit_code(error))
-    except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
+        return _download(options) if options.command == "download" else _call(options)
+    except KeyboardInterrupt as interrupt:
+        how_far = getattr(interrupt, "__notes__", ())
+        return _complain(": ".join(["interrupted", *how_far]), INTERRUPTED)
     except BrokenPipeError:  # whoever read our output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter flushes into it
         return CANNOT_WRITE
     except OSError as error:
-        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", CANNOT_WRITE)
+        return _report(error)
 
 
-def exit_code(error: RequestException) -> int:
+def exit_code(error: BaseException) -> int:
     """Return curl's exit code for *error*."""
-    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), CANNOT_WRITE)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -116,7 +119,6 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="threadwire", description="A strict, threaded HTTP/1.1 client.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     call = argparse.ArgumentParser(add_help=False)
-    call.add_argument("url", metavar="URL")
     call.add_argument("-H", "--header", action="append", default=[], type=_header, metavar="'NAME: VALUE'")
     call.add_argument("-u", "--user", type=_user, metavar="NAME:PASSWORD", help="Basic authentication")
     call.add_argument("--timeout", type=float, metavar="SECONDS", help="longest wait for the peer (60)")
@@ -124,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     call.add_argument("--cacert", metavar="FILE", help="trust these certificates instead of certifi's")
     call.add_argument("--no-redirects", action="store_true", help="show a redirect instead of following it")
     shown = argparse.ArgumentParser(add_help=False)
+    shown.add_argument("url", metavar="URL")
     shown.add_argument("-i", "--include", action="store_true", help="print status and header fields as well")
 
     commands.add_parser("get", parents=[call, shown], help="print what URL answers")
@@ -131,45 +134,72 @@ def parser() -> argparse.ArgumentParser:
     body = post.add_mutually_exclusive_group()
     body.add_argument("-d", "--data", metavar="TEXT|@FILE", help="the body as it is; @- is standard input")
     body.add_argument("--json", metavar="TEXT|@FILE", help="the same, sent as application/json")
-    download = commands.add_parser("download", parents=[call], help="save what URL answers")
-    download.add_argument("-o", "--output", required=True, metavar="PATH", help="must not exist yet")
+    download = commands.add_parser("download", parents=[call], help="save what each URL answers")
+    download.add_argument("url", metavar="URL", nargs="+")
+    download.add_argument(
+        "-o", "--output", required=True, metavar="PATH", help="a file that does not exist yet, or a folder"
+    )
+    download.add_argument("-x", "--connections", type=int, metavar="N", help="for each file, and in all")
+    download.add_argument("--checksum", metavar="sha256:HEX", help="what the file must have")
+    download.add_argument(
+        "--no-resume", action="store_true", help="begin anew, and leave nothing after a failure"
+    )
     commands.add_parser("demo", help="do the main job against a server of its own")
     return top
 
 
 def _call(options: argparse.Namespace) -> int:
-    headers = CaseInsensitiveDict()
-    for name, value in options.header:
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    settings = _settings(options)
     method, body = "GET", None
     if options.command == "post":
         method, body = "POST", options.data if options.json is None else options.json
         if options.json is not None:
-            headers.setdefault("Content-Type", "application/json")
-    timeouts = {"connect": options.timeout, "read": options.timeout, "write": options.timeout}
-    limits = {name: seconds for name, seconds in timeouts.items() if seconds is not None}
+            settings["headers"].setdefault("Content-Type", "application/json")
     with (
         _opened(body) as data,
         Session() as session,
-        session.request(
-            method,
-            options.url,
-            headers=headers,
-            data=data,
-            auth=options.user,
-            timeout=Timeouts(**limits, total=options.total),
-            verify=options.cacert or True,
-            allow_redirects=not options.no_redirects,
-            stream=True,
-        ) as response,
+        session.request(method, options.url, data=data, stream=True, **settings) as response,
     ):
-        if options.command == "download":
-            response.raise_for_status()
-            _save(response, Path(options.output))
-        else:
-            _show(response, include=options.include)
-            response.raise_for_status()
+        _show(response, include=options.include)
+        response.raise_for_status()
     return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    """Save each URL; the exit status is that of the first failure."""
+    if len(options.url) > 1 and not Path(options.output).is_dir():
+        raise InvalidRequest(f"{options.output}: several URLs need a folder to save in")
+    settings = _settings(options)
+    settings["resume"] = not options.no_resume
+    if options.connections is not None:
+        settings["parts"] = options.connections
+    if options.checksum is not None:
+        settings["checksum"] = options.checksum
+    with Session(workers=options.connections) as session:
+        results = session.download_many(
+            ((url, options.output) for url in options.url), progress=True, **settings
+        )
+    for done in results.done:
+        resumed = f", {size_text(done.resumed_from)} of it from before" if done.resumed_from else ""
+        print(f"{done.path}: {size_text(done.bytes)}{resumed}", file=sys.stderr)
+    codes = [_report(failed.error) for failed in results.failed]
+    return codes[0] if codes else 0
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options of every call say, as arguments of a session's methods."""
+    headers = CaseInsensitiveDict()
+    for name, value in options.header:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    timeouts = {"connect": options.timeout, "read": options.timeout, "write": options.timeout}
+    limits = {name: seconds for name, seconds in timeouts.items() if seconds is not None}
+    return {
+        "headers": headers,
+        "auth": options.user,
+        "timeout": Timeouts(**limits, total=options.total),
+        "verify": options.cacert or True,
+        "allow_redirects": not options.no_redirects,
+    }
 
 
 @contextlib.contextmanager
@@ -202,27 +232,6 @@ def _show(response: Response, *, include: bool) -> None:
         output.flush()
 
 
-def _save(response: Response, path: Path) -> None:
-    """Write the body to *path*, which exists under that name only once it is complete."""
-    if os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, "exists already", str(path))
-    partial = path.with_name(f"{path.name}.part")
-    length = response.headers.get("Content-Length")
-    total = int(length) if length is not None and "Content-Encoding" not in response.headers else None
-    with partial.open("xb") as file:
-        try:
-            with progress_bar(path.name, total, sys.stderr) as advance:
-                for piece in response.iter_content(None):
-                    file.write(piece)
-                    advance(len(piece))
-            file.flush()
-            partial.replace(path)
-        except BaseException:
-            partial.unlink()
-            raise
-    print(f"{path}: {size_text(path.stat().st_size)}", file=sys.stderr)
-
-
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon:
@@ -235,6 +244,13 @@ def _user(text: str) -> tuple[str, str]:
     if not colon:
         raise argparse.ArgumentTypeError("expected NAME:PASSWORD")
     return name, password
+
+
+def _report(error: BaseException) -> int:
+    """Print one line about *error*; return the exit status for it."""
+    if isinstance(error, OSError) and not isinstance(error, RequestException):
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", CANNOT_WRITE)
+    return _complain(error, exit_code(error))
 
 
 def _complain(problem: object, code: int) -> int:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Unpack
 
     from client.downloads import Download, DownloadArguments, DownloadJob, DownloadResults
+    from client.progress import Progress
     from client.url import URL
 
 __all__ = ["Downloads"]
@@ -26,7 +27,7 @@ class Downloads:
         url: str | bytes | URL,
         path: str | os.PathLike[str],
         *,
-        progress: Callable[[int, int | None], object] | None = None,
+        progress: Progress = None,
         **arguments: Unpack[DownloadArguments],
     ) -> Download:
         """Save what *url* answers, in parts side by side where that pays; the file is there whole or not at all.
@@ -34,7 +35,8 @@ class Downloads:
         Args:
             url: As `Session.request`.
             path: Of the file; of a folder to have it named by Content-Disposition or the URL, cleaned.
-            progress: Called on this thread with (bytes on disk, bytes in all or None), ten times a second.
+            progress: Called on this thread with (bytes on disk, bytes in all or None), ten times a second; or True for
+                a bar where standard error is a terminal.
             arguments: See `client.downloads.DownloadArguments`.
 
         Raises:
@@ -51,12 +53,17 @@ class Downloads:
         return download(self, progress, {"url": url, "path": path, **arguments})  # type: ignore[arg-type]  # part of it
 
     def download_many(
-        self, jobs: Iterable[DownloadJob], **arguments: Unpack[DownloadArguments]
+        self,
+        jobs: Iterable[DownloadJob],
+        *,
+        progress: Progress = None,
+        **arguments: Unpack[DownloadArguments],
     ) -> DownloadResults:
         """Save many files side by side.
 
         Args:
             jobs: (url, path) pairs, dicts of `download`'s arguments, or ``failed`` of an earlier result; any iterable.
+            progress: As `download`, of all files that have begun.
             arguments: For every job, under its own.
 
         Returns:
@@ -69,4 +76,4 @@ class Downloads:
         """
         from client.downloads import download_many
 
-        return download_many(self, jobs, None, arguments)  # type: ignore[arg-type]  # as above
+        return download_many(self, jobs, progress, arguments)  # type: ignore[arg-type]  # as above

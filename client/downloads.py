@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, Ty
 
 from client.download_task import DownloadTask
 from client.exceptions import InvalidRequest, SessionClosed
+from client.progress import Row, shown
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from client.download_plan import Part
+    from client.progress import Progress
     from client.retries import Retry
     from client.session import Session
     from client.timeouts import TimeoutTypes
@@ -144,35 +146,32 @@ class DownloadResults:
 #: A (url, path) pair, a mapping of `Session.download`'s arguments, or a `FailedDownload`.
 DownloadJob: TypeAlias = "tuple[str, str | os.PathLike[str]] | Mapping[str, Any] | FailedDownload"
 
-#: Called with (bytes on disk, bytes in all or None).
-Progress: TypeAlias = "Callable[[int, int | None], object]"
 
-
-def download(session: Session, progress: Progress | None, arguments: Mapping[str, Any]) -> Download:
+def download(session: Session, progress: Progress, arguments: Mapping[str, Any]) -> Download:
     """Fetch one file; see `Session.download`."""
     session._pool().refuse_own_worker()
     news: SimpleQueue[Any] = SimpleQueue()
     task = DownloadTask(session, _announcer(news), **arguments)
-    crew = _Coordinator(
-        session, news, iter((task,)), progress and (lambda: progress(task.received, task.size))
-    )
-    for _, error in crew.results():
-        if error is not None:
-            raise error
+    with shown(progress) as show:
+
+        def report() -> None:
+            if show is not None:
+                show(_row(task), ())
+
+        for _, error in _Coordinator(session, news, iter((task,)), show and report).results():
+            if error is not None:
+                raise error
     return _finished(task)
 
 
 def download_many(
-    session: Session,
-    jobs: Iterable[DownloadJob],
-    progress: Callable[[DownloadResults, Iterable[DownloadTask]], object] | None,
-    arguments: Mapping[str, Any],
+    session: Session, jobs: Iterable[DownloadJob], progress: Progress, arguments: Mapping[str, Any]
 ) -> DownloadResults:
     """Fetch many files; see `Session.download_many`."""
     session._pool().refuse_own_worker()
     news: SimpleQueue[Any] = SimpleQueue()
     results = DownloadResults()
-    given: dict[DownloadTask, Mapping[str, Any]] = {}
+    under_way: dict[DownloadTask, Mapping[str, Any]] = {}
 
     def tasks() -> Iterator[DownloadTask]:
         for job in jobs:
@@ -182,22 +181,41 @@ def download_many(
             except (
                 OSError,
                 ValueError,
-            ) as error:  # what one job's arguments are wrong with is that job's failure
-                results.failed.append(FailedDownload(merged.get("url"), merged.get("path"), error, merged))
+            ) as error:  # what is wrong with one job's arguments is that job's failure
+                results.failed.append(FailedDownload(merged["url"], merged["path"], error, merged))
             else:
-                given[task] = merged
+                under_way[task] = merged
                 yield task
 
-    crew = _Coordinator(session, news, tasks(), progress and (lambda: progress(results, given)))
-    for task, error in crew.results(lambda: f"{len(results.done)} files done, {len(results.failed)} failed"):
-        job = given.pop(task)
-        if error is None:
-            results.done.append(_finished(task))
-        elif isinstance(error, SessionClosed):
-            raise error
-        else:
-            results.failed.append(FailedDownload(job["url"], job["path"], error, job))
+    def so_far() -> str:
+        return f"{len(results.done)} done, {len(results.failed)} failed"
+
+    with shown(progress) as show:
+
+        def report() -> None:
+            if show is not None:
+                show(_sum(results, under_way, so_far()), list(map(_row, under_way)))
+
+        for task, error in _Coordinator(session, news, tasks(), show and report).results(so_far):
+            job = under_way.pop(task)
+            if error is None:
+                results.done.append(_finished(task))
+            elif isinstance(error, SessionClosed):
+                raise error
+            else:
+                results.failed.append(FailedDownload(job["url"], job["path"], error, job))
     return results
+
+
+def _row(task: DownloadTask) -> Row:
+    return Row(Path(task.path or "").name or "download", task.received, task.size)
+
+
+def _sum(results: DownloadResults, under_way: Iterable[DownloadTask], title: str) -> Row:
+    done = sum(one.bytes for one in results.done)
+    sizes = [task.size for task in under_way]
+    total = None if None in sizes else done + sum(size or 0 for size in sizes)
+    return Row(title, done + sum(task.received for task in under_way), total)
 
 
 def _arguments_of(job: Any) -> Mapping[str, Any]:

@@ -1,49 +1,84 @@
-"""A progress bar for the command line: rich's where it is installed, else one line that is written over.
+"""What a terminal shows while work goes on: rich's bars where it is installed, else one line that is written over.
 
-Only a terminal gets one; a file or a pipe stays clean.
+Only a terminal gets it; a file or a pipe stays clean.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["progress_bar", "size_text"]
-
-#: Called with the count of bytes that have passed since its last call.
-Advance: TypeAlias = "Callable[[int], None]"
+__all__ = ["Progress", "Row", "Show", "progress_bar", "shown", "size_text"]
 
 SECONDS_BETWEEN_LINES: Final = 0.1
 MEBIBYTE: Final = 1024 * 1024
 
+#: What ``progress=`` takes: a callback for (done, in all or None), True for a display on a terminal.
+Progress: TypeAlias = "Callable[[int, int | None], object] | bool | None"
+
+
+class Row(NamedTuple):
+    """One bar.
+
+    Attributes:
+        title: What is on its way.
+        done, total: How much of it; total is None if nobody knows.
+        unit: What is counted: ``"bytes"``, or a word such as ``"requests"``.
+    """
+
+    title: str
+    done: int
+    total: int | None
+    unit: str = "bytes"
+
+
+#: Called with a row that sums up all, and one for each thing on its way.
+Show: TypeAlias = "Callable[[Row, Sequence[Row]], object]"
+
 
 @contextlib.contextmanager
-def progress_bar(title: str, total: int | None, stream: IO[str]) -> Iterator[Advance]:
-    """Show a bar on *stream* while the block runs.
+def shown(progress: Progress, stream: IO[str] | None = None) -> Iterator[Show | None]:
+    """Yield what shows progress in the way that the caller asked for; None if there is nothing to show.
 
     Args:
-        title: What is on its way.
-        total: Bytes in all; None if nobody knows.
-        stream: Where to write; nothing is written unless it is a terminal.
+        progress: As the caller gave it; a callback gets what the sum says.
+        stream: Where to write; None is standard error. Nothing is written unless it is a terminal.
     """
-    if not stream.isatty():
-        yield lambda _: None
-        return
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-    except ImportError:
-        with _plain_line(title, total, stream) as advance:
-            yield advance
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True))
-    with Progress(*columns, TransferSpeedColumn(), console=Console(file=stream), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda count: bar.advance(task, count)
+    stream = sys.stderr if stream is None else stream
+    if callable(progress):
+        yield lambda whole, _rows: progress(whole.done, whole.total)
+    elif not progress or stream is None or not stream.isatty():
+        yield None
+    else:
+        try:
+            import rich.progress  # noqa: F401  # is it there?
+        except ImportError:
+            with _one_line(stream) as show:
+                yield show
+        else:
+            with _bars(stream) as show:
+                yield show
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: int | None, stream: IO[str]) -> Iterator[Callable[[int], None]]:
+    """Show one bar on *stream* while the block runs, which calls what is yielded with each count of further bytes."""
+    with shown(True, stream) as show:
+        done, shown_at = 0, 0.0
+
+        def advance(count: int) -> None:
+            nonlocal done, shown_at
+            done += count
+            if show is not None and monotonic() - shown_at >= SECONDS_BETWEEN_LINES:
+                shown_at = monotonic()
+                show(Row(title, done, total), ())
+
+        yield advance
 
 
 def size_text(count: int) -> str:
@@ -53,21 +88,54 @@ def size_text(count: int) -> str:
     return f"{count / 1024:.1f} KiB" if count < MEBIBYTE else f"{count / MEBIBYTE:.1f} MiB"
 
 
-@contextlib.contextmanager
-def _plain_line(title: str, total: int | None, stream: IO[str]) -> Iterator[Advance]:
-    of_total = "" if total is None else f" of {size_text(total)}"
-    done, shown_at = 0, 0.0
+def _amount(row: Row) -> str:
+    text = size_text if row.unit == "bytes" else str
+    done, total = text(row.done), None if row.total is None else text(row.total)
+    unit = "" if row.unit == "bytes" else f" {row.unit}"
+    return f"{done}{unit}" if total is None else f"{done} of {total}{unit}"
 
-    def advance(count: int) -> None:
-        nonlocal done, shown_at
-        done += count
-        if monotonic() - shown_at >= SECONDS_BETWEEN_LINES:
-            shown_at = monotonic()
-            stream.write(f"\r{title}: {size_text(done)}{of_total}   ")
-            stream.flush()
+
+@contextlib.contextmanager
+def _one_line(stream: IO[str]) -> Iterator[Show]:
+    """Show the sum only."""
+
+    def show(whole: Row, _rows: Sequence[Row]) -> None:
+        stream.write(f"\r{_printable(whole.title)}: {_amount(whole)}   ")
+        stream.flush()
 
     try:
-        yield advance
+        yield show
     finally:
         stream.write("\r\x1b[K")  # what follows is written where the line was
         stream.flush()
+
+
+@contextlib.contextmanager
+def _bars(stream: IO[str]) -> Iterator[Show]:
+    """Show a bar for each thing that is on its way, and below them the sum."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
+    with RichProgress(*columns, console=Console(file=stream), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(whole: Row, rows: Sequence[Row]) -> None:
+            current = {row.title: row for row in (*rows, whole)}
+            for title in [title for title in tasks if title not in current]:
+                bars.remove_task(tasks.pop(title))
+            if len(tasks) < len(current) and whole.title in tasks:  # the sum stays below all others
+                bars.remove_task(tasks.pop(whole.title))
+            for title, row in current.items():
+                if title not in tasks:
+                    tasks[title] = bars.add_task(escape(_printable(title)), total=row.total, amount="")
+                bars.update(tasks[title], completed=row.done, total=row.total, amount=_amount(row))
+
+        yield show
+
+
+def _printable(title: str) -> str:
+    """Return *title* without what could move the cursor: it may be a server's word."""
+    return "".join(character if character.isprintable() else "?" for character in title)

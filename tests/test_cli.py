@@ -239,7 +239,8 @@ def test_a_servers_words_do_not_reach_the_terminal_as_commands(
     scripted_server.script(Expect(), Send(b"HTTP/1.1 404 No\x9b2Jt\r\nContent-Length: 0\r\n\r\n"), Close())
     done = run("get", scripted_server.url)
 
-    assert "404 Client Error: No?2Jt" in done.errors
+    assert "404 Client Error: No" in done.errors
+    assert "\x9b" not in done.errors
 
 
 def test_a_certificate_that_nobody_trusts_is_60_and_cacert_trusts_it(
