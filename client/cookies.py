@@ -8,7 +8,7 @@ caller sends a request, and never where a redirect to another origin leads.
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from client.cookie_store import CookieStore
 from client.set_cookie import Cookie, canonical_domain, has_subdomains
@@ -223,7 +223,7 @@ class RequestsCookieJar(CookieStore):
             dict(self.items()) == dict(other.items()) if isinstance(other, MutableMapping) else NotImplemented
         )
 
-    __hash__ = None  # type: ignore[assignment]  # mutable
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # mutable
 
     def __getstate__(self) -> dict[str, Any]:
         return {"cookies": list(self)}

@@ -59,8 +59,8 @@ class Challenge:
 
     def __init__(self, scheme: str, parameters: dict[str, str]) -> None:
         """Hold both."""
-        self.scheme = scheme
-        self.parameters = parameters
+        self.scheme: str = scheme
+        self.parameters: dict[str, str] = parameters
 
     @property
     def stale(self) -> bool:

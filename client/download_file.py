@@ -134,7 +134,7 @@ class DownloadFile:
         self._folder = folder
         self._name = name
         self._temporary = temporary
-        self.descriptor = descriptor
+        self.descriptor: int = descriptor
         self._journal_name = journal_name(name)
         self._saving = allocate_lock()
         self._save_at = monotonic() + JOURNAL_SECONDS

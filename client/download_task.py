@@ -128,7 +128,7 @@ class DownloadTask:
         self.parts: list[Part] = []
         self.path: str | None = self._given if self._name else None
         self.size: int | None = None
-        self.resumed_from = 0
+        self.resumed_from: int = 0
         self.sha256: str | None = None
         self.validator: str | None = None
         self.seconds: float = 0.0

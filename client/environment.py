@@ -41,8 +41,10 @@ class Environment:
         """Read *variables*, and the netrc file that they lead to."""
         self.proxies: ProxyMap | None = None
         self.netrc: Netrc | None = None
-        self.verify = next((variables[name] for name in _CA_VARIABLES if variables.get(name)), None)
-        self.keylog = variables.get("SSLKEYLOGFILE") or None
+        self.verify: str | None = next(
+            (variables[name] for name in _CA_VARIABLES if variables.get(name)), None
+        )
+        self.keylog: str | None = variables.get("SSLKEYLOGFILE") or None
         if any(name.lower().endswith("_proxy") for name in variables):
             from client.proxies import ProxyMap
 

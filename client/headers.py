@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from client.exceptions import InvalidHeader
 
@@ -107,7 +107,7 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
             other = CaseInsensitiveDict(other)
         return dict(self.lower_items()) == dict(other.lower_items())
 
-    __hash__ = None  # type: ignore[assignment]  # as of every mutable mapping
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # as of every mutable mapping
 
     def __repr__(self) -> str:
         """Show the items as a dict would."""

@@ -61,10 +61,10 @@ class ServerSentEvent:
         self, event: str = "message", data: str = "", id: str = "", retry: int | None = None
     ) -> None:
         """Hold the four facts."""
-        self.event = event
-        self.data = data
-        self.id = id
-        self.retry = retry
+        self.event: str = event
+        self.data: str = data
+        self.id: str = id
+        self.retry: int | None = retry
 
     def __eq__(self, other: object) -> bool:
         """Compare all four."""

@@ -43,14 +43,14 @@ class MultipartBody:
     def __init__(self, parts: list[tuple[bytes, bytes | FileBody]], boundary: str) -> None:
         self._parts = parts
         self._used = False
-        self.boundary = boundary
+        self.boundary: str = boundary
         framing = len(boundary) + 4  # "--" boundary CRLF, and for the closing line "--" boundary "--" CRLF
         length: int | None = framing + 2
         for head, content in parts:
             size = len(content) if isinstance(content, bytes) else content.length
             length = None if length is None or size is None else length + framing + len(head) + size + 2
-        self.length = length
-        self.replayable = all(isinstance(content, bytes) or content.replayable for _, content in parts)
+        self.length: int | None = length
+        self.replayable: bool = all(isinstance(content, bytes) or content.replayable for _, content in parts)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body from its start.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from time import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from client.body import CallableBody, FileBody, IterableBody, encode_body, used_up, wire_body
 from client.exceptions import InvalidHeader, InvalidMethod, InvalidRequest, UnrewindableBodyError
@@ -31,7 +31,7 @@ _CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
 _METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]++")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
-Hooks = dict[str, list[Callable[..., Any]]]
+Hooks: TypeAlias = dict[str, list[Callable[..., Any]]]
 
 
 class Hooked:
@@ -117,7 +117,7 @@ class PreparedRequest(Hooked):
     _auth: Any = None
 
     def __init__(self) -> None:
-        self.hooks = {"response": []}
+        self.hooks: Hooks = {"response": []}
 
     @classmethod
     def quick(cls, method: str, url: URL, fields: list[tuple[bytes, bytes]]) -> PreparedRequest:

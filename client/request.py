@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from client.prepared import Hooked, PreparedRequest
+from client.prepared import Hooked, Hooks, PreparedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Request(Hooked):
         *,
         trailers: Any = None,
     ) -> None:
-        self.hooks = {"response": []}
+        self.hooks: Hooks = {"response": []}
         self.register_hooks(hooks)
         self.method = method
         self.url = url

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
     from client.exchange import CallOptions
+    from client.headers import CaseInsensitiveDict
     from client.parallel import Job
     from client.response import Response
     from client.retries import Attempt, Retry
@@ -55,7 +56,8 @@ class Session(Defaults, Mounts, Downloads):
         timeout: Seconds for connect, read and write; (connect, read); None for no limit; or `client.Timeouts`.
             What it leaves out: connect 10, read 60, write 60, pool 60, total none.
         retries: Further attempts: a number, or `client.Retry`. Default none.
-        verify: True: certifi's roots. A path: these roots only. ``"system"``, an `ssl.SSLContext`, or False.
+        verify: True: certifi's roots. A path: these roots only. ``"system"``, an `ssl.SSLContext`, or False. Or
+            `client.TLSSettings`, for a pinned certificate or another server name; then they count alone.
         cert: Client certificate: a path, (certificate, key) or (certificate, key, password).
         proxies: Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL.
         trust_env: Read proxies, CA bundle and netrc from the environment, once, at the first call.
@@ -126,14 +128,14 @@ class Session(Defaults, Mounts, Downloads):
         """Hold the settings; no connection, thread or file is opened before the first call."""
         super().__init__(cookies, verify)
         if base_url is not None:  # a subclass written for requests may have an attribute of this name by now
-            self.base_url = parse_url(base_url)
-        self.headers = merge_headers(default_headers(), headers)
-        self.params = {} if params is None else params
+            self.base_url: str | URL | None = parse_url(base_url)
+        self.headers: CaseInsensitiveDict = merge_headers(default_headers(), headers)
+        self.params: Any = {} if params is None else params
         self.auth = auth
         self.timeout = timeout
         self.retries = retries
         self.cert = cert
-        self.proxies = {} if proxies is None else dict(proxies)
+        self.proxies: dict[str, str | None] = {} if proxies is None else dict(proxies)
         self.trust_env = trust_env
         self.max_redirects = max_redirects
         self.redirect_headers: tuple[str, ...] = tuple(redirect_headers)

@@ -75,7 +75,7 @@ class UntilCloseReader(NothingToRead):
     """Reads a body that only the end of the connection ends, so there is nothing to count."""
 
     __slots__ = ("_buffer",)
-    left = sys.maxsize
+    left: int = sys.maxsize
 
     def __init__(self, buffer: ReceiveBuffer) -> None:
         self._buffer = buffer

@@ -284,7 +284,7 @@ class ResponseReader(HeadReader):
 
     def _tidy(self, head: bytes) -> bytes:
         if BARE_LINE_FEED.search(head):
-            self.close_reason = CloseReason.BARE_LINE_FEED
+            self.close_reason: CloseReason | None = CloseReason.BARE_LINE_FEED
             head = BARE_LINE_FEED.sub(b"\r\n", head)
         return super()._tidy(unfold(head))
 

@@ -234,9 +234,15 @@ class TLSOverTLS(socket.socket):
         """Refuse what `socket.socket` would do to the descriptor itself: bytes out of place, in the clear."""
         raise NotImplementedError("not on a TLS connection inside another one")
 
-    sendmsg = recvmsg = recvmsg_into = sendto = recvfrom = recvfrom_into = sendfile = dup = detach = (
-        _unprotected
-    )
+    sendmsg: Any = _unprotected
+    recvmsg: Any = _unprotected
+    recvmsg_into: Any = _unprotected
+    sendto: Any = _unprotected
+    recvfrom: Any = _unprotected
+    recvfrom_into: Any = _unprotected
+    sendfile: Any = _unprotected
+    dup: Any = _unprotected
+    detach: Any = _unprotected
 
     # -- what is told about the inner connection -----------------------------------------------------------
 
