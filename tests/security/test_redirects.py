@@ -327,8 +327,7 @@ def test_row_x9_a_body_after_a_2xx_is_no_part_of_the_tunnel(origins: Origins) ->
         session.get("https://a.test/")
 
 
-def test_all_hops_share_one_total_deadline() -> None:
-    """Row T10 has the clock; here it is one short chain whose last server is silent."""
+def test_row_t10_all_hops_share_one_total_deadline() -> None:
     with ScriptedServer() as server:
         server.script(*(step for _ in range(3) for step in (Expect(), Send(redirect("/")))), Expect(), Hold())
         started = time.monotonic()
