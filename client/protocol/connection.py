@@ -451,24 +451,18 @@ class Connection:
 
     def _process_request(self, role: type[Sentinel], request: Request) -> int:
         """Follow *request* in the state machine, and return the length of its body."""
-        control, method = request.headers.control, request.method
-        if method != b"CONNECT" and len(control) == 1 and request.http_version == b"1.1":
-            # Nothing but Host, as most requests: none of the questions below arises.
-            self._state.process_request(role, connect=False, upgrade=False)
-            self._request_method = method
-            return 0
+        control = request.headers.control
         # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (10.1.1) means anything.
         modern = request.http_version >= b"1.1"
         length = request_body(control, request.http_version)
-        self._state.process_request(
-            role, connect=method == b"CONNECT", upgrade=modern and bool(comma_list(control, b"upgrade"))
-        )
-        self._request_method = method
+        upgrade = modern and b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
+        self._state.process_request(role, request.method == b"CONNECT", upgrade)
+        self._request_method = request.method
         if has_close(control):
             self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
         if not modern:
             self._state.disable_keep_alive(CloseReason.HTTP_1_0)
-        elif b"100-continue" in comma_list(control, b"expect"):
+        elif b"expect" in control and b"100-continue" in comma_list(control, b"expect"):
             self.client_is_waiting_for_100_continue = True
         return length
 

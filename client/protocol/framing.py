@@ -67,14 +67,12 @@ def has_close(control: Control) -> bool:
 
 
 def content_length(control: Control) -> int:
-    """Return what Content-Length says, in bytes; 0 without that field.
+    """Return what Content-Length, which *control* has, says: a number of bytes.
 
     Raises:
         LocalProtocolError: Several values, not a number, more than `MAX_LENGTH`.
     """
-    value = control.get(b"content-length")
-    if value is None:
-        return 0
+    value = control[b"content-length"]
     if value.isdigit() and len(value) <= MAX_LENGTH_DIGITS and (length := int(value)) <= MAX_LENGTH:
         return length
     raise LocalProtocolError(f"bad Content-Length {excerpt(value)}: expected one number, at most 2**63 - 1")
@@ -118,7 +116,7 @@ def request_body(control: Control, http_version: bytes) -> int:
         if http_version < b"1.1":
             raise LocalProtocolError("Transfer-Encoding in an HTTP/1.0 request")
         return CHUNKED
-    return content_length(control)
+    return content_length(control) if b"content-length" in control else 0
 
 
 def response_body(control: Control, status_code: int, request_method: bytes | None) -> int:

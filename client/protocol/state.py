@@ -219,7 +219,7 @@ class ConnectionState:
         # but those of events; nearly all cycles end before that.
         self._is_coupled = False
 
-    def process_request(self, role: Role, *, connect: bool, upgrade: bool) -> None:
+    def process_request(self, role: Role, connect: bool, upgrade: bool) -> None:
         """*role* sent a `Request`; by its method or its fields it may propose to switch protocols.
 
         Raises:
