@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from client.exceptions import HTTPError, InvalidRequest
 from client.headers import ResponseHeaders
 from client.links import parse_links
-from client.text import charset_of, detect, text_codec
+from client.text import allow_codec, charset_of, detect, text_codec
 from client.url import parse_url
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ class ResponseHead:
 
     @encoding.setter
     def encoding(self, value: str | None) -> None:
+        allow_codec(value)
         self._encoding = value
 
     @property

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
+    "allow_codec",
     "charset_of",
     "decode",
     "decode_pieces",
@@ -58,6 +59,11 @@ _CODECS: Final[dict[str, str]] = {
     )
     if codec not in _REFUSED
 }
+
+#: Names that are the standard library's, text or not: what is not in the list above is left out on purpose.
+_STANDARD: Final = frozenset(encodings.aliases.aliases) | frozenset(encodings.aliases.aliases.values()) | {
+    "idna", "palmos", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "oem",
+}  # fmt: skip
 
 #: The UTF-32 mark begins with the UTF-16 one, so it is asked for first.
 _BYTE_ORDER_MARKS: Final = (
@@ -118,6 +124,21 @@ def text_codec(charset: str | None) -> str | None:
         return None
 
 
+def allow_codec(charset: str | None) -> None:
+    """Let *charset*, which the caller has assigned, be used if the program has registered a codec of this name.
+
+    requests documents it. A name that a response declares never gets here.
+    """
+    key = encodings.normalize_encoding(charset or "").lower()
+    if not charset or key in _CODECS or key in _STANDARD:
+        return
+    try:
+        found = codecs.lookup(charset)
+    except (LookupError, ValueError):
+        return
+    _CODECS[key] = found.name
+
+
 def detect(content: bytes) -> str:
     """Return the codec of undeclared text.
 
@@ -163,6 +184,8 @@ def decode_pieces(pieces: Iterable[bytes], charset: str | None) -> Iterator[str]
             start += piece
         codec = _with_byte_order(codec, start)
         pieces = chain((start,), pieces)
+    if codecs.lookup(codec).incrementaldecoder is None:  # the program's own, see `allow_codec`
+        codec = "utf-8"
     decoder = codecs.getincrementaldecoder(codec)("replace")
     first = True
     for piece in pieces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from io import BytesIO
 from pathlib import Path
@@ -36,6 +37,31 @@ def test_encoding_can_be_changed_and_text_follows(scripted_server: ScriptedServe
     assert "ä" == response.text
     response.encoding = "ISO-8859-1"
     assert "Ã¤" == response.text
+
+
+class Shouting(codecs.IncrementalDecoder):
+    def decode(self, data: Any, final: bool = False) -> str:
+        return bytes(data).decode().upper()
+
+
+def test_a_codec_of_the_program_itself_can_be_assigned(scripted_server: ScriptedServer) -> None:
+    def decode(data: Any, errors: str = "strict", /) -> tuple[str, int]:
+        return bytes(data).decode().upper(), len(data)
+
+    def lookup(name: str) -> codecs.CodecInfo | None:
+        found = codecs.CodecInfo(codecs.utf_8_encode, decode, incrementaldecoder=Shouting, name="shouting")
+        return found if name == "shouting" else None
+
+    codecs.register(lookup)
+    try:
+        declared = requests.get(
+            answer(scripted_server, "Content-Type: text/x; charset=shouting\r\n", b"text")
+        )
+        assert (None, "text") == (declared.encoding, declared.text)  # not because a server says so
+        declared.encoding = "shouting"
+        assert "TEXT" == declared.text == "".join(declared.iter_content(3, decode_unicode=True))
+    finally:
+        codecs.unregister(lookup)
 
 
 def test_encoding_can_be_found_in_the_body(scripted_server: ScriptedServer) -> None:
