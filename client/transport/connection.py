@@ -267,13 +267,11 @@ class HTTPConnection:
         connection is dropped (RFC 9112 section 9.2). TLS may have a session ticket to deliver, which is no
         data: there, one non-blocking read decides.
         """
-        if self._poll is None:
-            self._poll = _readable_poll(self.sock.fileno())
         if not self.is_tls:
-            return not self._poll(0)
+            return self._is_silent()
         if self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
             return False
-        if not self._poll(0):
+        if self._is_silent():
             return True
         try:
             self._limit_receive(0.0)
@@ -281,6 +279,29 @@ class HTTPConnection:
         except OSError as error:
             return _is_would_block(error)
         return False
+
+    def _is_silent(self) -> bool:
+        """Say whether the kernel has nothing for us, not even an end."""
+        if self._poll is None:
+            self._poll = _readable_poll(self.sock.fileno())
+        return not self._poll(0)
+
+    def has_spoken(self) -> bool:
+        """Say whether the peer of a fresh connection sent something before it was asked.
+
+        That is another protocol's greeting, or an answer that was made before the question; neither may be taken for
+        an answer to it. An end or an error is no speech: sending and waiting will meet it.
+        """
+        try:
+            if not self.is_tls:
+                return not self._is_silent() and bool(self.sock.recv(1, socket.MSG_PEEK))
+            if not self.sock.pending():  # type: ignore[attr-defined]  # as above
+                if self._is_silent():
+                    return False
+                self._limit_receive(0.0)
+            return bool(self.sock.recv(1))
+        except OSError:
+            return False
 
     # -- ending -------------------------------------------------------------------------------------------------
 

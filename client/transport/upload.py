@@ -135,11 +135,17 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
     A connection that breaks while sending is no error yet: the answer may have arrived before it broke.
 
     Raises:
+        ProtocolError: The peer of a fresh connection spoke first; nothing was sent.
         InvalidRequest: The head cannot be framed; nothing was sent.
         InvalidBody: The body is longer or shorter than announced.
         WriteTimeout, TotalTimeout: The peer took nothing in time; ``bytes_sent`` is exact.
         Exception: Whatever the body's iterator raises.
     """
+    if not connection.reused and connection.has_spoken():
+        answer.started = True
+        raise ProtocolError(
+            "the peer spoke before it was asked: it is no HTTP server, or answers another question"
+        )
     body, trailers = request.body, request.trailers
     if call.proxy is None:
         target, headers = request.url.target, request.headers
