@@ -28,7 +28,8 @@ class SendArguments(TypedDict, total=False):
     stream: bool | None
     """Return after the head, and leave the body on the connection until it is read. Default: the session's."""
     verify: VerifyTypes | None
-    """True: trust certifi's roots. A path: these only. ``"system"``, an `ssl.SSLContext`, or False: trust all."""
+    """True: trust certifi's roots. A path: these only. ``"system"``, an `ssl.SSLContext`, False: trust
+    all; or `client.TLSSettings`, which also pin a certificate or name another server, and count alone."""
     cert: CertTypes
     """Client certificate: a path, (certificate, key) or (certificate, key, password)."""
     proxies: Mapping[str, str | None] | None

@@ -294,6 +294,8 @@ class Defaults:
         if verify is None:
             given = self.__dict__["_verify"]
             verify = (surroundings.verify or True) if given is NOT_GIVEN else given
+        if isinstance(verify, TLSSettings):
+            return verify  # with its own context, and with nothing of ours mixed in
         settings = TLSSettings(verify, self.cert if cert is None else cert, keylog=surroundings.keylog)
         with self._lock:
             if len(self._tls) >= _MAX_TLS_SETTINGS:

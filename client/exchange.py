@@ -9,15 +9,17 @@ is a policy that decides; only this room acts on what they say.
 from __future__ import annotations
 
 from os import urandom
-from time import monotonic, sleep, time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
+from client.logs import DEBUG, logger
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
 from client.response import Response
 from client.retries import Attempt, declared_idempotent, may_resend, why_not_resent
 from client.timeouts import DEFAULT_TIMEOUTS, Deadline
+from client.transport.cancel import CancelToken
 from client.transport.wire import Call, WireRequest
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from client.retries import Retry
     from client.session import Session
     from client.timeouts import Timeouts
-    from client.transport.cancel import CancelToken
     from client.transport.tls import TLSSettings
     from client.transport.wire import Body, Transport
     from client.url import URL
@@ -81,19 +82,19 @@ class CallOptions:
         on_retry: Callable[[Attempt], object] | None = None,
     ) -> None:
         """Hold the settings; `Session` documents each."""
-        self.timeouts = timeouts
-        self.tls = tls
-        self.retries = retries
-        self.proxies = proxies
-        self.allow_redirects = allow_redirects
-        self.max_redirects = max_redirects
-        self.stream = stream
-        self.idempotent = idempotent
-        self.expect = expect
-        self.progress = progress
-        self.max_body = max_body
-        self.max_ratio = max_ratio
-        self.on_retry = on_retry
+        self.timeouts: Timeouts = timeouts
+        self.tls: TLSSettings = tls
+        self.retries: Retry | None = retries
+        self.proxies: ProxyMap | None = proxies
+        self.allow_redirects: bool = allow_redirects
+        self.max_redirects: int = max_redirects
+        self.stream: bool = stream
+        self.idempotent: bool | None = idempotent
+        self.expect: bool | int = expect
+        self.progress: Callable[[int, int | None], object] | None = progress
+        self.max_body: int | None = max_body
+        self.max_ratio: float | None = max_ratio
+        self.on_retry: Callable[[Attempt], object] | None = on_retry
 
 
 def run(
@@ -133,6 +134,8 @@ def run(
         response._history = history.copy()
         history.append(response)
         _let_go(response)
+        if call.trace is not None:
+            call.trace("redirect", {"status": response.status_code, "url": redirect.url.redacted})
         hops += 1
         if hops > options.max_redirects:
             message = f"Exceeded {options.max_redirects} redirects."
@@ -243,16 +246,20 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
         except RequestException as error:
             if error.request is None:
                 error.request = request
-            tries = tries or _Tries(wire_request, options, call)
+            elif error.request is not request:
+                raise  # of a call inside this one, that its body or a callback made: it says nothing of ours
+            _tell_failure(error, wire_request)
+            tries = tries or _Tries(transport, wire_request, options, call)
             tries.go_on_after(error)
             continue
+        _tell_response(response, wire_request)
         if call.expect and response.status_code == _EXPECTATION_FAILED:
             _let_go(response)
             wire_request.headers = [field for field in wire_request.headers if field[0].lower() != b"expect"]
             call.expect = False
             continue
         if options.retries is not None and response.status_code in options.retries.status_forcelist:
-            tries = tries or _Tries(wire_request, options, call)
+            tries = tries or _Tries(transport, wire_request, options, call)
             if tries.wants_another_than(response):
                 _let_go(response)
                 tries.wait()
@@ -269,8 +276,9 @@ class _Tries:
         history: One `Attempt` for each that failed, oldest first.
     """
 
-    def __init__(self, request: WireRequest, options: CallOptions, call: Call) -> None:
+    def __init__(self, transport: Transport, request: WireRequest, options: CallOptions, call: Call) -> None:
         self.history: list[Attempt] = []
+        self._transport = transport
         self._request = request
         self._on_retry = options.on_retry
         self._call = call
@@ -288,6 +296,7 @@ class _Tries:
         ):
             self.history.append(attempt)
             self._may_resend = False
+            self._tell()
             call.fresh = True
         elif self._decide(attempt):
             self.wait()
@@ -297,6 +306,7 @@ class _Tries:
             if final is error:
                 raise error
             raise final from error
+        _let_go_of_frames(error)
 
     def wants_another_than(self, response: Response) -> bool:
         """Say whether the status of *response* is worth another try."""
@@ -309,15 +319,24 @@ class _Tries:
             raise
 
     def wait(self) -> None:
-        """Tell the hook, and wait as long as the policy says."""
-        attempt = self.history[-1]
+        """Tell that there is another try, and wait as long as the policy says."""
+        self._tell()
         self._call.fresh = False
+        pause = getattr(self._transport, "pause", None)
+        if pause is not None:  # a pool, which ends the wait when the session is aborted
+            pause(self.history[-1].delay, self._call)
+        else:
+            (self._call.cancel or CancelToken()).sleep(self.history[-1].delay)
+
+    def _tell(self) -> None:
+        attempt, request, call = self.history[-1], self._request, self._call
+        log = logger("client.exchange")
+        if log is not None:
+            log.info("%s %s again in %.3f s: %r", request.method, attempt.url, attempt.delay, attempt)
+        if call.trace is not None:
+            call.trace("retry", {"attempt": attempt})
         if self._on_retry is not None:
             self._on_retry(attempt)
-        if self._call.cancel is None:
-            sleep(attempt.delay)
-        else:
-            self._call.cancel.sleep(attempt.delay)
 
     def _decide(self, attempt: Attempt, retry_after: str | None = None) -> bool:
         if self._retry is None:
@@ -336,6 +355,31 @@ class _Tries:
         self._retry = decision[0]
         self.history.append(attempt)
         return True
+
+
+def _let_go_of_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of *error*, which the response will hold as an attempt.
+
+    Their frames hold the response in turn, and one that is dropped unread would keep its connection until the
+    garbage collector came by.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def _tell_response(response: Response, request: WireRequest) -> None:
+    log = logger("client.exchange")
+    if log is not None and log.isEnabledFor(DEBUG):
+        way = "a connection that was open" if getattr(response._wire, "reused", False) else "a new connection"
+        status, seconds = response.status_code, response.elapsed.total_seconds()
+        log.debug("%s %s -> %s in %.3f s on %s", request.method, request.url.redacted, status, seconds, way)
+
+
+def _tell_failure(error: RequestException, request: WireRequest) -> None:
+    log = logger("client.exchange")
+    if log is not None:
+        log.debug("%s %s failed: %r", request.method, request.url.redacted, error)
 
 
 def _remaining(deadline: Deadline) -> float | None:

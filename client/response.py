@@ -13,13 +13,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
 from weakref import ref
 
-from client.exceptions import JSONDecodeError, RequestException, StreamConsumedError
+from client.exceptions import JSONDecodeError, ProtocolError, RequestException, StreamConsumedError
 from client.lines import ServerSentEvent, events, split, split_lines
 from client.response_body import READ_SIZE, DecodedReader, RawReader, ResponseBody
 from client.response_head import REDIRECT_STATI, ResponseHead
 from client.text import decode, decode_pieces, detect
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator, Mapping
 
     from client.request import PreparedRequest
@@ -277,6 +278,22 @@ class Response(ResponseHead):
         raw = self.raw
         if raw is not None:
             raw.close()  # which also shows it as closed
+
+    def detach(self) -> tuple[socket.socket, bytes]:
+        """Take over the connection, after 101 (Switching Protocols) or a 2xx to CONNECT.
+
+        Returns:
+            The socket (an `ssl.SSLSocket` for https), blocking and without a timeout, which the caller closes; and
+            the bytes that arrived behind the head.
+
+        Raises:
+            ProtocolError: The peer did not switch, or the connection was taken over before.
+
+        Ask for the switch by the request's Connection and Upgrade fields; RFC 9110 sections 7.8 and 9.3.6.
+        """
+        if self._wire is None:
+            raise ProtocolError("there is no connection behind this response", response=self)
+        return self._wire.detach()
 
     # -- how the body is read ---------------------------------------------------------------------------------
 

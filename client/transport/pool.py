@@ -1,6 +1,6 @@
 """The connections that are open, and who may have one.
 
-The whole mutable state is one table of places (`_Place`: how many connections are open there, which of them are
+The whole mutable state is one table of places (`Place`: how many connections are open there, which of them are
 idle) and one queue of waiters; both change under one lock, and no I/O happens under it.  A slot is taken when a
 connection is handed out or dialled, and freed when it is closed; a returned connection keeps its slot.
 
@@ -21,6 +21,7 @@ from client.exceptions import InvalidRequest, PoolTimeout, Timeout
 from client.transport.cancel import CancelToken
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import NetworkOptions, Route, dial
+from client.transport.pool_queue import Place, QueuedCall
 from client.transport.stream import ResponseStream, exchange
 
 if TYPE_CHECKING:
@@ -52,43 +53,6 @@ class PoolLimits(NamedTuple):
 DEFAULT_LIMITS: Final = PoolLimits()
 
 
-class _Place:
-    """The connections to one key."""
-
-    __slots__ = ("idle", "open")
-
-    def __init__(self) -> None:
-        self.open = 0
-        self.idle: deque[HTTPConnection] = deque()
-
-
-class _Waiter:
-    """A thread in the queue.
-
-    ``bell`` wakes it to look what it was given: ``connection``, or ``has_slot`` to dial with, or ``error`` that it
-    must raise. None of them means that a finaliser left something to clean up.
-    """
-
-    __slots__ = ("bell", "connection", "error", "fresh", "has_slot", "key")
-
-    def __init__(self, key: Any, fresh: bool) -> None:
-        self.key = key
-        self.fresh = fresh
-        self.bell: SimpleQueue[None] = SimpleQueue()
-        self.connection: HTTPConnection | None = None
-        self.has_slot = False
-        self.error: BaseException | None = None
-
-    def is_served(self) -> bool:
-        """Say whether it need not wait any longer."""
-        return self.connection is not None or self.has_slot
-
-    def abort(self, error: BaseException) -> None:
-        """Wake the thread with *error*."""
-        self.error = error
-        self.bell.put(None)
-
-
 class ConnectionPool:
     """Keep-alive connections behind the `Transport` seam; safe for threads and for forked children.
 
@@ -112,7 +76,7 @@ class ConnectionPool:
             if getattr(limits, name) < 1:
                 raise InvalidRequest(f"PoolLimits({name}={getattr(limits, name)!r}): expected at least 1")
         self.limits = limits
-        self.options = options or NetworkOptions()
+        self.options: NetworkOptions = options or NetworkOptions()
         self.uds = uds
         self._start()
 
@@ -121,12 +85,12 @@ class ConnectionPool:
         self._generation = _generation
         self._epoch = 0
         self._lock = allocate_lock()
-        self._places: dict[Any, _Place] = {}
+        self._places: dict[Any, Place] = {}
         self._idle: OrderedDict[HTTPConnection, None] = OrderedDict()  # the longest unused first
         self._open: set[HTTPConnection] = set()
         self._slots = 0
-        self._waiters: deque[_Waiter] = deque()
-        self._starting: set[CancelToken] = set()  # of calls that wait here or dial
+        self._waiters: deque[QueuedCall] = deque()
+        self._starting: set[CancelToken] = set()  # of calls that wait here, dial or pause
         self._abandoned: SimpleQueue[HTTPConnection] = SimpleQueue()
 
     # -- the seam -------------------------------------------------------------------------------------------------
@@ -167,6 +131,8 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Close the idle connections; one that is in use closes when its user lets go. The pool stays usable."""
+        if self._generation != _generation:
+            self._leave_to_parent()
         with self._lock:
             self._epoch += 1
             victims = list(self._idle)
@@ -178,6 +144,8 @@ class ConnectionPool:
 
     def abort(self, error: BaseException) -> None:
         """Make every call under way raise *error*, whatever it waits for, and close the idle connections."""
+        if self._generation != _generation:
+            self._leave_to_parent()
         with self._lock:
             starting, in_use = list(self._starting), self._open - self._idle.keys()
         for token in starting:
@@ -185,6 +153,21 @@ class ConnectionPool:
         for connection in in_use:
             connection.abort(error)
         self.close()
+
+    def pause(self, seconds: float, call: Call) -> None:
+        """Wait between two tries of *call*; `abort` ends it as it ends every wait.
+
+        Raises:
+            BaseException: The call was cancelled, or the pool aborted.
+        """
+        token = call.cancel or CancelToken()
+        with self._lock:
+            self._starting.add(token)
+        try:
+            token.sleep(seconds)
+        finally:
+            with self._lock:
+                self._starting.discard(token)
 
     # -- handing out --------------------------------------------------------------------------------------------
 
@@ -216,13 +199,13 @@ class ConnectionPool:
             BaseException: The call was cancelled.
         """
         token = call.cancel or CancelToken()  # so that `abort` reaches this call too
-        waiter = _Waiter(key, call.fresh)
+        waiter = QueuedCall(key, call.fresh)
         try:
             try:
                 with self._lock:
                     self._starting.add(token)
                 while not waiter.has_slot:
-                    self._wait_for_slot(waiter, call, token)
+                    self._traced_wait(waiter, call, token)
                     if (connection := waiter.connection) is not None:
                         if connection.expires_at > monotonic() and connection.is_alive():
                             return connection
@@ -236,7 +219,19 @@ class ConnectionPool:
             self._leave_queue(waiter)
             raise
 
-    def _wait_for_slot(self, waiter: _Waiter, call: Call, token: CancelToken) -> None:
+    def _traced_wait(self, waiter: QueuedCall, call: Call, token: CancelToken) -> None:
+        if call.trace is None:
+            self._wait_for_slot(waiter, call, token)
+            return
+        started, outcome = monotonic(), "failed"
+        call.trace("queue.start", {})
+        try:
+            self._wait_for_slot(waiter, call, token)
+            outcome = "end"
+        finally:
+            call.trace(f"queue.{outcome}", {"seconds": monotonic() - started})
+
+    def _wait_for_slot(self, waiter: QueuedCall, call: Call, token: CancelToken) -> None:
         """Wait in the queue until *waiter* has a connection, or a slot to dial with."""
         budget = call.deadline.budget("pool")
         with self._lock:
@@ -259,7 +254,7 @@ class ConnectionPool:
         finally:
             token.detach()
 
-    def _leave_queue(self, waiter: _Waiter) -> None:
+    def _leave_queue(self, waiter: QueuedCall) -> None:
         """Take *waiter* out of the queue, and give up what it may have been handed before it had to stop."""
         with self._lock:
             if waiter in self._waiters:
@@ -283,7 +278,9 @@ class ConnectionPool:
             )
         return error
 
-    def _dial(self, waiter: _Waiter, request: WireRequest, call: Call, token: CancelToken) -> HTTPConnection:
+    def _dial(
+        self, waiter: QueuedCall, request: WireRequest, call: Call, token: CancelToken
+    ) -> HTTPConnection:
         """Make a connection in the slot of *waiter*; it is the waiter's from the moment that it is in the books."""
         url = request.url
         if url.scheme == "https":
@@ -398,7 +395,7 @@ class ConnectionPool:
         """Serve the queue as far as there is room; return the idle connections that gave way, to be closed."""
         victims: list[HTTPConnection] = []
         for waiter in tuple(self._waiters):
-            place = self._places.get(waiter.key) or _Place()
+            place = self._places.get(waiter.key) or Place()
             if place.idle and not waiter.fresh:
                 waiter.connection = place.idle.pop()
                 del self._idle[waiter.connection]
@@ -414,7 +411,7 @@ class ConnectionPool:
                 waiter.bell.put(None)
         return victims
 
-    def _make_room(self, place: _Place, victims: list[HTTPConnection]) -> bool:
+    def _make_room(self, place: Place, victims: list[HTTPConnection]) -> bool:
         """Say whether one more connection to *place* may open; idle ones make way, adding to *victims*."""
         if place.open >= self.limits.per_origin:
             if not place.idle:

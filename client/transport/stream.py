@@ -87,18 +87,32 @@ def exchange(
     """
     acquired_at = monotonic()
     answer = Answer(connection, call)
-    sent = 0
+    sent, phase, trace = 0, "send", call.trace
     try:
         if call.cancel is not None:
             call.cancel.attach(connection)
+        if trace is not None:
+            trace(
+                "send.start",
+                {"method": request.method, "url": request.url.redacted, "reused": connection.reused},
+            )
         sent = send(connection, request, call, answer)
         sent_at = monotonic()
+        if trace is not None:
+            trace("send.end", {"bytes": sent, "seconds": sent_at - acquired_at})
+            trace("wait.start", {})
+            phase = "wait"
         head = answer.head or answer.wait()
+        if trace is not None:
+            trace("wait.end", {"status": head.status_code, "seconds": monotonic() - sent_at})
+            trace("receive.start", {})
     except BaseException as error:
         if isinstance(error, (ConnectionError, Timeout)):
             error.reused = connection.reused
             error.bytes_sent = error.bytes_sent or sent
             error.response_started = answer.started
+        if trace is not None:
+            trace(f"{phase}.failed", {"error": error})
         raise
     reused, connection.reused = connection.reused, True
     return ResponseStream(
@@ -150,11 +164,11 @@ class ResponseStream:
         self._finished = False
         self._failure: BaseException | None = None
         self._received = 0
-        self.status = head.status_code
-        self.reason = head.reason
-        self.http_version = head.http_version
+        self.status: int = head.status_code
+        self.reason: bytes = head.reason
+        self.http_version: bytes = head.http_version
         self.info: ConnectionInfo = connection.info
-        self.reused = reused
+        self.reused: bool = reused
         self.trailers: list[tuple[bytes, bytes]] = []
         if connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
             self._buffer = self._buffered()
@@ -355,6 +369,9 @@ class ResponseStream:
             self._owner.release(connection)
         else:
             self._owner.discard(connection)
+        if self._call.trace is not None:
+            seconds = self._body_read_at - self._stamps[3]
+            self._call.trace("receive.end", {"bytes": self._received, "seconds": seconds})
 
     def _failed(self, error: BaseException) -> BaseException:
         """Give the connection up for *error*; return, and keep for later reads, what the reader must see."""
@@ -368,6 +385,8 @@ class ResponseStream:
         self._failure = (
             failure if isinstance(failure, Exception) else IncompleteBody("reading was interrupted")
         )
+        if self._call.trace is not None:
+            self._call.trace("receive.failed", {"bytes": self._received, "error": failure})
         return failure
 
     def _broken_body(self, error: Exception) -> ChunkedEncodingError:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CertTypes", "TLSSettings", "VerifyTypes"]
 
-#: What ``verify=`` takes: certifi's roots, nothing, a file or folder, ``"system"``, or one's own context.
-VerifyTypes: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
+#: What ``verify=`` takes: certifi's roots, nothing, a file or folder, ``"system"``, one's own context, or all settings.
+VerifyTypes: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext | TLSSettings"
 #: What ``cert=`` takes: one PEM file with both, or (certificate, key), or (certificate, key, password).
 CertTypes: TypeAlias = "str | os.PathLike[str] | tuple[str | os.PathLike[str], ...] | None"
 
@@ -139,7 +139,7 @@ def _verify(value: VerifyTypes) -> bool | str | ssl.SSLContext:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "wrap_socket"):  # `ssl` is not imported for an isinstance()
-        return value
+        return value  # type: ignore[return-value]  # of these types, only an SSLContext has it
     raise InvalidRequest(f"verify={value!r}: expected True, False, a path, 'system' or an SSLContext")
 
 

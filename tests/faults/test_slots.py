@@ -131,6 +131,7 @@ def test_an_interruption_at_any_moment_loses_no_slot(state: str) -> None:
                     connection.close()
         if interrupter.where == "end":
             break
+    gc.collect()
     assert [] == lost, "\n".join(lost)
     assert interrupter.seen > 20, "the interrupter must have seen the round trip"
 

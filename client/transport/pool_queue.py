@@ -1,0 +1,54 @@
+"""The records of the pool: a place that connections lead to, and a call that waits for one.
+
+Both are the pool's alone, and change under its lock.
+"""
+
+from __future__ import annotations
+
+from _queue import SimpleQueue
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from client.transport.connection import HTTPConnection
+
+__all__ = ["Place", "QueuedCall"]
+
+
+class Place:
+    """The connections to one key."""
+
+    __slots__ = ("idle", "open")
+
+    def __init__(self) -> None:
+        """Lead nowhere yet."""
+        self.open: int = 0
+        self.idle: deque[HTTPConnection] = deque()
+
+
+class QueuedCall:
+    """A call that waits for a connection.
+
+    ``bell`` wakes it to look what it was given: ``connection``, or ``has_slot`` to dial with, or ``error`` that it
+    must raise. None of them means that a finaliser left something to clean up.
+    """
+
+    __slots__ = ("bell", "connection", "error", "fresh", "has_slot", "key")
+
+    def __init__(self, key: Any, fresh: bool) -> None:
+        """Wait for a connection to *key*; *fresh* takes none that was used before."""
+        self.key: Any = key
+        self.fresh: bool = fresh
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.connection: HTTPConnection | None = None
+        self.has_slot: bool = False
+        self.error: BaseException | None = None
+
+    def is_served(self) -> bool:
+        """Say whether it need not wait any longer."""
+        return self.connection is not None or self.has_slot
+
+    def abort(self, error: BaseException) -> None:
+        """Wake the thread with *error*."""
+        self.error = error
+        self.bell.put(None)

@@ -1,0 +1,200 @@
+"""Stopping: `abort`, `close` and Ctrl-C end a call whatever it waits for, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import client
+from client.exceptions import SessionClosed
+from tests.scripted_server import Expect, Hold, Pause, ScriptedServer, Send, Signal
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def in_pool(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    server.script(Expect(), Send(OK[:-2]), Hold())
+
+    def call(session: client.Session) -> object:
+        held = session.get(server.url, stream=True)
+        started.set()
+        try:
+            return session.get(server.url)
+        finally:
+            held.close()
+
+    return call
+
+
+def in_read(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    server.script(Expect(), Signal(started), Hold())
+    return lambda session: session.get(server.url)
+
+
+def in_body(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    server.script(Expect(), Send(OK[:-1]), Signal(started), Hold())
+    return lambda session: session.get(server.url)
+
+
+def in_continue(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    server.script(Expect(), Signal(started), Hold())
+    return lambda session: session.post(server.url, data=b"x" * 100, expect=True)
+
+
+def in_write(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    server.script(Expect(), Signal(started), Pause(60))
+    return lambda session: session.post(server.url, data=b"x" * (64 << 20))
+
+
+def in_retry(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n"
+    server.script(Expect(), Send(busy), Signal(started), Hold())
+    return lambda session: session.get(server.url, retries=1)
+
+
+def in_tls(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    server.script(Expect(until=b"\x01"), Signal(started), Hold())
+    return lambda session: session.get(server.url.replace("http:", "https:"))
+
+
+def in_dns(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
+    def resolver(host: str, port: int) -> list[str]:
+        started.set()
+        _RELEASED.wait(20)
+        return ["127.0.0.1"]
+
+    def call(session: client.Session) -> object:
+        session._transport.options.resolver = resolver  # type: ignore[attr-defined]  # the pool's
+        return session.get("http://slow.test/")
+
+    return call
+
+
+_RELEASED = threading.Event()
+PHASES = {
+    function.__name__: function
+    for function in (in_pool, in_read, in_body, in_continue, in_write, in_retry, in_tls, in_dns)
+}
+ONE = client.PoolLimits(total=1, per_origin=1)
+
+
+@pytest.fixture
+def slow_resolver() -> Iterator[None]:
+    _RELEASED.clear()
+    yield
+    _RELEASED.set()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_abort_wakes_every_phase(scripted_server: ScriptedServer, slow_resolver: None, phase: str) -> None:
+    started = threading.Event()
+    session = client.Session(trust_env=False, limits=ONE, workers=1)
+    call = PHASES[phase](scripted_server, started)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call(session)
+        except BaseException as error:  # noqa: BLE001  # which one it is, is judged below
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait(5)
+    deadline = time.monotonic() + 5
+    while thread.is_alive() and time.monotonic() < deadline:  # it may be a moment before the wait
+        session.abort()
+        thread.join(0.05)
+
+    assert [SessionClosed] == [type(error) for error in raised]
+    assert 0 == session._transport._slots  # type: ignore[attr-defined]  # the pool
+
+
+@pytest.mark.parametrize(
+    "phase", sorted(PHASES.keys() - {"in_pool"})
+)  # there the call holds a response itself
+def test_close_wakes_submitted_calls_in_every_phase(
+    scripted_server: ScriptedServer, slow_resolver: None, phase: str
+) -> None:
+    started = threading.Event()
+    session = client.Session(trust_env=False, limits=ONE, workers=1)
+    call = PHASES[phase](scripted_server, started)
+
+    class Submitting:
+        """Looks like a session whose verbs are submitted."""
+
+        _transport = session._transport
+
+        def get(self, url: str, **arguments: Any) -> Any:
+            return session.submit("GET", url, **arguments)
+
+        def post(self, url: str, **arguments: Any) -> Any:
+            return session.submit("POST", url, **arguments)
+
+    future: Any = call(Submitting())  # type: ignore[arg-type]  # the two verbs are all that is used
+    assert started.wait(5)
+    session.close()
+
+    with pytest.raises(SessionClosed):
+        future.result(5)
+    assert 0 == session._transport._slots  # type: ignore[attr-defined]  # the pool
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_ctrl_c_ends_every_phase(scripted_server: ScriptedServer, slow_resolver: None, phase: str) -> None:
+    """And the session works on."""
+    started = threading.Event()
+    session = client.Session(trust_env=False, limits=ONE, workers=1)
+    call = PHASES[phase](scripted_server, started)
+    over = threading.Event()
+
+    def press() -> None:
+        started.wait(5)
+        while not over.wait(0.05):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            try:
+                call(session)
+            finally:
+                over.set()
+    finally:
+        over.set()
+        thread.join()
+
+    session._transport.options.resolver = None  # type: ignore[attr-defined]  # the pool's
+    scripted_server.answer(OK)
+    assert "ok" == session.get(scripted_server.url).text
+    session.close()
+    assert 0 == session._transport._slots  # type: ignore[attr-defined]  # the pool
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_closing_a_session_in_a_forked_child_waits_for_no_lock_of_the_parent(
+    scripted_server: ScriptedServer,
+) -> None:
+    """A thread that stayed with the parent may have held it."""
+    scripted_server.answer(OK, OK)
+    session = client.Session(trust_env=False)
+    session.get(scripted_server.url)
+    pool: Any = session._transport
+
+    with pool._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(5)
+            session.close()
+            os._exit(0)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    assert "ok" == session.get(scripted_server.url).text
+    session.close()
