@@ -10,8 +10,9 @@ import pytest
 
 import client
 from client.exceptions import RequestException, UnrewindableBodyError
-from tests.scripted_server import Close, Expect, ExpectClosed, Flood, Hold, ScriptedServer, Send
+from tests.scripted_server import Close, Expect, ExpectClosed, Flood, Hold, ScriptedServer, Send, Signal
 from tests.security.origins import OK, Origins, fields, redirect, response
+from tests.tls_authority import TLSAuthority
 
 pytestmark = pytest.mark.timeout(10)
 
@@ -182,3 +183,42 @@ def test_row_106_a_range_goes_along_because_downloads_are_resumed_through_mirror
         fields(at_b.requests[0])[b"range"],
         fields(at_b.requests[0])[b"if-range"],
     )
+
+
+@pytest.mark.parametrize(
+    "early", [response(body=b"evil"), b"SSH-2.0-OpenSSH_9.6\r\n", b"220 mail\r\n", b"\r\n"]
+)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_row_c12_what_a_server_says_before_it_is_asked_answers_nothing(
+    tls_authority: TLSAuthority, early: bytes, tls: bool
+) -> None:
+    """Not a byte of the request is sent: a mail server would read it as commands."""
+    spoken = threading.Event()
+
+    def wait_for_it(event: str, facts: dict[str, Any]) -> None:
+        if event == ("tls.end" if tls else "connect.end"):
+            assert spoken.wait(5)
+
+    context = tls_authority.server_context() if tls else None
+    with (
+        ScriptedServer(tls=context) as server,
+        client.Session(trust_env=False, verify=str(tls_authority.bundle), trace=wait_for_it) as session,
+    ):
+        server.script(Send(early), Signal(spoken), ExpectClosed())
+        with pytest.raises(client.exceptions.ProtocolError) as caught:
+            session.post(server.url, data=b"s3cr3t", retries=None)
+
+    assert 0 == caught.value.bytes_sent
+    assert caught.value.response_started
+
+
+def test_row_c12_a_server_that_only_tickets_its_tls_has_said_nothing(
+    tls_authority: TLSAuthority,
+) -> None:
+    """TLS 1.3 sends session tickets unasked; they are no speech."""
+    with (
+        ScriptedServer(tls=tls_authority.server_context()) as server,
+        client.Session(trust_env=False, verify=str(tls_authority.bundle)) as session,
+    ):
+        server.answer(OK, OK)
+        assert [b"ok", b"ok"] == [session.get(server.url).content for _ in range(2)]
