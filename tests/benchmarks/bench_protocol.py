@@ -172,7 +172,7 @@ class MemorySocket:
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return the file that is read; unbuffered bytes in memory."""
         assert mode == "rb"
-        return io.BufferedReader(self._file, READ)  # type: ignore[arg-type]  # BytesIO reads like a raw file
+        return io.BufferedReader(self._file, READ)
 
 
 def read_by_http_client(wire: bytes) -> int:
