@@ -1,0 +1,282 @@
+"""Adapters: what mounting changes, and what it must not change."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import ssl
+from typing import Any
+
+import pytest
+
+import client
+from client.adapters import BaseAdapter, HTTPAdapter
+from client.testing import LoopbackServer, MockResponse, MockTransport
+from tests.scripted_server import Expect, ScriptedServer, Send
+from tests.tls_authority import TLSAuthority
+
+
+class Seen(HTTPAdapter):
+    """Notes what it is asked to send."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.asked: list[tuple[str | None, dict[str, Any]]] = []
+        super().__init__(*args, **kwargs)
+
+    def send(self, request: client.PreparedRequest, *args: Any, **kwargs: Any) -> client.Response:
+        self.asked.append((request.url, kwargs))
+        return super().send(request, *args, **kwargs)
+
+
+def test_the_interface_alone_can_do_nothing() -> None:
+    adapter = BaseAdapter()
+    with pytest.raises(NotImplementedError):
+        adapter.send(client.Request("GET", "http://h.test").prepare())
+    with pytest.raises(NotImplementedError):
+        adapter.close()
+
+
+def test_an_adapter_sends_by_itself(no_leaks: None) -> None:
+    adapter = HTTPAdapter()
+    with LoopbackServer() as server:
+        response = adapter.send(client.Request("GET", f"{server.url}/redirect/1").prepare())
+        assert (302, adapter) == (response.status_code, response.connection)
+        response.close()
+        adapter.close()
+    with pytest.raises(client.InvalidSchema):
+        adapter.send(client.Request("GET", "file:///etc/hosts").prepare())
+
+
+def test_an_overriding_adapter_sees_each_hop_with_the_body_unread(no_leaks: None) -> None:
+    adapter = Seen()
+    with LoopbackServer() as server, client.Session() as session:
+        session.mount(server.url, adapter)
+        assert 100 == len(session.get(f"{server.url}/redirect/1?to=/bytes/100").content)
+
+        assert [f"{server.url}/redirect/1?to=/bytes/100", f"{server.url}/bytes/100"] == [
+            url for url, _ in adapter.asked
+        ]
+        assert {"stream", "timeout", "verify", "cert", "proxies"} == set(adapter.asked[0][1])
+
+
+def test_the_sessions_own_adapter_uses_its_connections(no_leaks: None) -> None:
+    with LoopbackServer() as server, client.Session() as session:
+        session.get(server.url)
+        adapter = session.get_adapter(server.url)
+        adapter.send(client.Request("GET", server.url).prepare()).close()
+        assert isinstance(adapter, HTTPAdapter)
+        adapter.max_retries = client.Retry(1)
+        session.get(server.url)
+        assert 1 == server.stats.connections
+
+
+def test_retries_of_the_sessions_own_adapter_can_be_set(scripted_server: ScriptedServer) -> None:
+    scripted_server.script(
+        Expect(), Send(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    )
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    with client.Session() as session:
+        session.adapters["http://"].max_retries = client.Retry(1, backoff_factor=0)  # type: ignore[attr-defined]
+        assert "ok" == session.get(scripted_server.url).text
+
+
+def test_mounting_is_no_way_round_an_address_filter(no_leaks: None) -> None:
+    adapter = Seen()
+    with LoopbackServer() as server, client.Session(address_filter=lambda address: False) as session:
+        session.mount("http://", adapter)
+        with pytest.raises(client.AddressNotAllowed):
+            session.get(server.url)
+        with client.Session(address_filter=lambda address: True) as other:  # cannot open it again
+            other.mount("http://", adapter)
+            with pytest.raises(client.AddressNotAllowed):
+                other.get(server.url)
+        assert 0 == server.stats.connections
+
+
+def test_a_mounted_adapter_asks_the_sessions_resolver(no_leaks: None) -> None:
+    with LoopbackServer() as server, client.Session(resolver=lambda host, port: ["127.0.0.1"]) as session:
+        session.mount("http://", HTTPAdapter())
+        assert 200 == session.get(f"http://any.test:{server.port}/").status_code
+
+
+def test_a_mounted_adapter_is_closed_and_aborted_with_the_session(no_leaks: None) -> None:
+    with LoopbackServer() as server:
+        session = client.Session()
+        session.mount("http://", HTTPAdapter())
+        session.get(server.url)
+        streamed = session.get(f"{server.url}/drip?bytes=100", stream=True)
+        session.abort()
+        with pytest.raises(client.SessionClosed):
+            streamed.content  # noqa: B018  # the read that raises
+
+
+def test_a_session_over_a_transport_has_adapters_around_it() -> None:
+    session = client.Session(transport=MockTransport(lambda request: MockResponse(body=request.path)))
+
+    assert "/a" == session.get("http://h.test/a").text
+    assert (
+        "/b"
+        == session.get_adapter("http://h.test").send(client.Request("GET", "http://h.test/b").prepare()).text
+    )
+    session.adapters["http://"] = Seen.around(session._transport)
+    assert "/c" == session.get("http://h.test/c").text
+
+
+def test_get_adapter_can_be_overridden() -> None:
+    class Routed(client.Session):
+        def get_adapter(self, url: str) -> BaseAdapter:
+            return Canned() if url.startswith("http://canned.test") else super().get_adapter(url)
+
+    with LoopbackServer() as server, Routed() as session:
+        assert "canned" == session.get("http://canned.test/").text
+        assert 200 == session.get(server.url).status_code
+
+
+class Canned(BaseAdapter):
+    """Answers what urllib3 would give it."""
+
+    def __init__(self, headers: Any = None, raw: Any = None) -> None:
+        self.headers = headers
+        self.raw = raw
+
+    def send(self, request: client.PreparedRequest, *args: Any, **kwargs: Any) -> client.Response:
+        response = client.Response()
+        response.status_code = 200
+        response.headers = client.structures.CaseInsensitiveDict(self.headers or {})
+        response.raw = self.raw or io.BytesIO(b"canned")
+        response.url, response.request = request.url or "", request
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+class Urllib3Like(io.BytesIO):
+    """The parts of urllib3's response that are looked at."""
+
+    status, reason, version = 201, "Created", 11
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        super().__init__(b"body")
+        self.headers = Urllib3Headers(pairs)
+
+    def stream(self, amt: int, decode_content: bool | None = None) -> Any:
+        assert decode_content
+        while piece := self.read(amt):
+            yield piece
+
+
+class Urllib3Headers(dict[str, str]):
+    def __init__(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        super().__init__()
+        self.pairs = pairs
+        for name, value in pairs:
+            self[name] = f"{self[name]}, {value}" if name in self else value
+
+    def getlist(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
+
+def test_several_cookies_of_a_foreign_answer_are_told_apart() -> None:
+    """A mapping joins them by commas, which stand in dates too; urllib3's raw response has them one by one."""
+    raw = Urllib3Like(("Set-Cookie", "a=1; Expires=Wed, 01 Jan 2070 00:00:00 GMT"), ("Set-Cookie", "b=2"))
+
+    class Building(Canned):
+        def send(self, request: client.PreparedRequest, *args: Any, **kwargs: Any) -> client.Response:
+            return HTTPAdapter().build_response(request, raw)
+
+    session = client.Session()
+    session.mount("http://", Building())
+    response = session.get("http://h.test/")
+
+    assert {"a": "1", "b": "2"} == session.cookies.get_dict() == response.cookies.get_dict()
+    assert (201, "Created", "body", "http://h.test/") == (
+        response.status_code, response.reason, response.text, response.url,
+    )  # fmt: skip
+    session.close()
+
+
+def test_the_message_inside_a_raw_response_has_cookies_as_well() -> None:
+    class Message:
+        def get_all(self, name: str) -> list[str]:
+            return ["a=1", "b=2"]
+
+    raw: Any = io.BytesIO(b"")
+    holder = type("Raw", (io.BytesIO,), {"_original_response": type("R", (), {"msg": Message()})()})
+    raw = holder(b"x")
+    session = client.Session()
+    session.mount("http://", Canned({"Set-Cookie": "a=1, b=2"}, raw))
+    session.get("http://h.test/")
+
+    assert {"a": "1", "b": "2"} == session.cookies.get_dict()
+
+
+@pytest.mark.parametrize("how", ["super", "PoolManager"])
+def test_a_subclass_has_a_tls_context_of_its_own(tls_authority: TLSAuthority, how: str) -> None:
+    class Own(HTTPAdapter):
+        def init_poolmanager(
+            self, connections: int, maxsize: int, block: bool = False, **kwargs: Any
+        ) -> None:
+            context = ssl.create_default_context(cafile=str(tls_authority.bundle))
+            if how == "super":
+                super().init_poolmanager(connections, maxsize, block, ssl_context=context)
+            else:
+                asked = {"maxsize": maxsize, "block": block, "ssl_context": context}
+                self.poolmanager = type("PoolManager", (), {"connection_pool_kw": asked})()
+
+    with LoopbackServer(tls=tls_authority.server_context()) as server, client.Session() as session:
+        session.mount("https://", Own(pool_block=True))
+        assert 200 == session.get(server.url).status_code
+        assert 200 == session.get(server.url, verify=False).status_code
+
+
+def test_what_no_pool_of_ours_can_do_is_refused() -> None:
+    class Old(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            self.poolmanager = type("PoolManager", (), {"connection_pool_kw": {"ssl_version": 3}})()
+
+    with pytest.raises(client.InvalidRequest, match="ssl_version"):
+        Old()
+    with pytest.raises(client.InvalidRequest, match="port"):
+        HTTPAdapter().init_poolmanager(1, 1, source_address=("127.0.0.1", 80))
+
+
+def test_an_adapter_connects_from_an_address(no_leaks: None) -> None:
+    adapter = HTTPAdapter()
+    adapter.init_poolmanager(1, 1, source_address=("127.0.0.1", 0), socket_options=[])
+    with LoopbackServer() as server, client.Session() as session:
+        session.mount("http://", adapter)
+        assert 200 == session.get(server.url).status_code
+
+
+def test_a_proxy_of_the_call_holds_for_a_mounted_adapter(scripted_server: ScriptedServer) -> None:
+    scripted_server.script(
+        Expect(b"GET http://elsewhere.test/"), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    )
+    with client.Session() as session:
+        session.mount("http://", HTTPAdapter())
+        assert "ok" == session.get("http://elsewhere.test/", proxies={"http": scripted_server.url}).text
+
+
+def test_an_adapter_is_pickled_without_its_connections(no_leaks: None) -> None:
+    adapter = Seen(pool_maxsize=3, max_retries=2, pool_block=True)
+    with LoopbackServer() as server, client.Session() as session:
+        session.mount("http://", adapter)
+        session.get(server.url)
+        adapter.asked.clear()
+        twin = pickle.loads(pickle.dumps(adapter))
+        assert (2, 3, True) == (twin.max_retries.total, twin._pool_maxsize, twin._pool_block)
+        session.mount("http://", twin)
+        session.get(server.url)
+        assert 2 == server.stats.connections
+        adapter.close()
+
+
+def test_a_pickled_session_has_its_own_adapters_around_its_own_connections(no_leaks: None) -> None:
+    with LoopbackServer() as server, client.Session() as session:
+        assert ["https://", "http://"] == list(session.adapters)
+        with pickle.loads(pickle.dumps(session)) as twin:
+            twin.get(server.url)
+            twin.adapters["http://"].max_retries = client.Retry(1)
+            twin.get(server.url)
+        assert 1 == server.stats.connections

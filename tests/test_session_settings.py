@@ -1,0 +1,199 @@
+"""What a session is told, what a call is told, and who wins."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+import client
+from client.testing import LoopbackServer, MockRequest, MockResponse, MockTransport
+
+
+def mocked(
+    kind: type[client.Session] = client.Session, **settings: Any
+) -> tuple[client.Session, MockTransport]:
+    transport = MockTransport(lambda request: MockResponse(json=dict(request.headers)))
+    return kind(transport=transport, **settings), transport
+
+
+def last(transport: MockTransport) -> MockRequest:
+    return transport.requests[-1]
+
+
+@pytest.mark.parametrize("headers", [{"X-A": "1"}, MappingProxyType({"X-A": "1"}), None])
+def test_headers_may_be_any_mapping(headers: Any) -> None:
+    session, transport = mocked()
+    session.headers = headers
+    session.get("http://h.test/")
+
+    assert ("1" if headers else None) == last(transport).headers.get("X-A")
+    assert "User-Agent" not in last(transport).headers
+
+
+def test_a_mapping_of_headers_that_changes_is_read_anew() -> None:
+    session, transport = mocked()
+    headers = {"X-A": "1"}
+    session.headers = headers  # type: ignore[assignment]  # requests takes any mapping
+    session.get("http://h.test/")
+    headers["X-A"] = "2"
+    session.get("http://h.test/")
+
+    assert ["1", "2"] == [request.headers["X-A"] for request in transport.requests]
+
+
+def test_settings_change_for_the_calls_that_begin_later() -> None:
+    session, transport = mocked()
+    session.get("http://h.test/")
+    session.headers["X-A"] = "1"
+    session.params = [("q", "1")]
+    session.auth = ("u", "p")
+    session.get("http://h.test/")
+
+    assert ("q=1", "1", "Basic dTpw") == (
+        last(transport).query, last(transport).headers["X-A"], last(transport).headers["Authorization"],
+    )  # fmt: skip
+
+
+def test_params_of_a_str_replace_those_of_the_session() -> None:
+    session, transport = mocked(params={"a": "1"})
+    session.get("http://h.test/", params="b=2")
+    assert "b=2" == last(transport).query
+
+
+def test_hooks_of_the_call_replace_those_of_the_session() -> None:
+    called: list[str] = []
+    session, _ = mocked()
+    session.hooks["response"].append(lambda response, **_: called.append("session"))
+    session.get("http://h.test/", hooks={"response": lambda response, **_: called.append("call")})
+    session.get("http://h.test/", hooks={"response": []})
+
+    assert ["call", "session"] == called
+
+
+@pytest.mark.parametrize("proxies", [None, {}])
+def test_no_proxies_is_no_proxies(proxies: Any) -> None:
+    session, _ = mocked()
+    session.proxies = proxies
+    assert 200 == session.get("http://h.test/").status_code
+
+
+def test_a_call_that_says_verify_beats_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    session = client.Session()
+
+    assert str(tmp_path) == session.merge_environment_settings("https://h.test/")["verify"]
+    assert session.merge_environment_settings("https://h.test/", verify=True)["verify"] is True
+    session.verify = False
+    assert session.merge_environment_settings("https://h.test/")["verify"] is False
+
+
+def test_merged_proxies_are_those_for_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", "inside.test")
+    session = client.Session()
+
+    assert {"http": "http://proxy.test:3128"} == session.merge_environment_settings("http://h.test/", {})[
+        "proxies"
+    ]
+    assert {} == session.merge_environment_settings("http://inside.test/", {})["proxies"]
+
+
+class Logged(client.Session):
+    """Overrides `send`, as programs written for requests do."""
+
+    def send(self, request: client.PreparedRequest, **kwargs: Any) -> client.Response:
+        self.__dict__.setdefault("log", []).append((request.method, sorted(kwargs)))
+        return super().send(request, **kwargs)
+
+
+def test_an_overridden_send_gets_every_call() -> None:
+    session, _ = mocked(Logged)
+    session.get("http://h.test/")
+    session.post("http://h.test/", data=b"x", timeout=3)
+    with session:
+        session.submit("PUT", "http://h.test/").result()
+
+    usual = ["allow_redirects", "cert", "proxies", "stream", "verify"]
+    assert [("GET", usual), ("POST", sorted([*usual, "timeout"])), ("PUT", sorted([*usual, "_cancel"]))] == (
+        session.__dict__["log"]
+    )
+
+
+def test_an_overridden_send_keeps_the_settings_of_the_call() -> None:
+    session = Logged(transport=MockTransport(lambda request: MockResponse(body=b"x" * 100)), offload=True)
+    with session:
+        with pytest.raises(client.BodyTooLarge):
+            session.get("http://h.test/", max_body=10)
+        with pytest.raises(client.BodyTooLarge):
+            session.submit("GET", "http://h.test/", max_body=10).result()
+
+
+def test_a_subclass_may_have_a_base_url_of_its_own() -> None:
+    """requests has none, so programs made one: before or after the constructor, or as a class attribute."""
+
+    class Before(client.Session):
+        def __init__(self, **settings: Any) -> None:
+            self.base_url = "http://h.test/api/"
+            super().__init__(**settings)
+
+    class After(client.Session):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.base_url = "http://h.test/api/"
+
+    class Attribute(client.Session):
+        base_url = "http://h.test/api/"
+
+    for kind in (Before, After, Attribute):
+        session, transport = mocked(kind)
+        session.get("users")
+        session.get("http://h.test/api/users")
+        assert ["/api/users"] * 2 == [request.path for request in transport.requests]
+        assert "http://h.test/api/" == session.base_url
+
+
+def test_a_session_pickles_its_settings(tmp_path: Path) -> None:
+    session = client.Session(
+        base_url="http://h.test/api",
+        headers={"X-A": "1"},
+        params={"q": "1"},
+        auth=client.auth.HTTPBearerAuth("t"),
+        timeout=(1, 2),
+        retries=client.Retry(2),
+        verify=str(tmp_path),
+        proxies={"http": "http://p.test"},
+        max_redirects=3,
+        redirect_headers=["X-A"],
+        limits=client.PoolLimits(total=99),
+        workers=2,
+        max_body=5,
+        uds="/tmp/socket",
+    )
+    twin = pickle.loads(pickle.dumps(session))
+
+    for name in (
+        "base_url headers params auth timeout retries verify proxies max_redirects redirect_headers max_body hooks "
+        "stream trust_env cert offload"
+    ).split():
+        assert getattr(session, name) == getattr(twin, name), name
+    assert (99, "/tmp/socket") == (twin._transport.limits.total, twin._transport.uds)
+
+
+def test_a_pickled_session_works_at_once() -> None:
+    with LoopbackServer() as server, client.Session(base_url=server.url) as session:
+        session.submit("GET", "/").result()
+        with pickle.loads(pickle.dumps(session)) as twin:
+            assert 200 == twin.get("/").status_code
+            assert 200 == twin.submit("GET", "/").result().status_code
+
+
+def test_requests_list_of_pickled_attributes_can_be_extended() -> None:
+    assert {"headers", "cookies", "adapters"} <= set(client.Session.__attrs__)
+    assert set(client.Session.__attrs__) <= set(dir(client.Session()))
+    assert set(client.adapters.HTTPAdapter.__attrs__) <= set(dir(client.adapters.HTTPAdapter()))
