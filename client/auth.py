@@ -186,12 +186,18 @@ class HTTPDigestAuth(AuthBase):
 
     Raises:
         TypeError: Not str.
+        InvalidHeader: The user name holds a control character. Found here, since it would otherwise show only when a
+            server has asked for it.
     """
 
     def __init__(self, username: str, password: str) -> None:
         """Hold the credentials; nothing is known yet."""
         if not all(isinstance(text, str) for text in (username, password)):
             raise TypeError("user name and password of Digest must be str: the server chooses their charset")
+        if any(ord(char) < 0x20 or char == "\x7f" for char in username):
+            raise InvalidHeader(
+                "the user name of Digest holds a control character, which no header field can carry"
+            )
         self.username = username
         self.password = password
         self._known: dict[tuple[str, str, int], _Known] = {}
