@@ -14,6 +14,7 @@ import pytest
 
 import client
 from client.cookies import RequestsCookieJar, cookiejar_from_dict
+from client.url import parse_url
 from tests.scripted_server import Close, Expect, Send, StartTLS
 from tests.security.origins import OK, Origins, fields, redirect, response
 from tests.tls_authority import TLSAuthority
@@ -198,7 +199,7 @@ def seconds_for(origins: Origins, line: bytes) -> float:
     with origins.session() as session:
         started = time.process_time()
         session.get(origins.url_a)
-        session.cookies.header_for(client.url.parse_url(origins.url_a), time.time())
+        session.cookies.header_for(parse_url(origins.url_a), time.time())
         return time.process_time() - started
 
 

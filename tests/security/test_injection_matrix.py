@@ -12,6 +12,8 @@ import pytest
 
 import client
 from client import protocol
+from client.auth import HTTPBearerAuth, HTTPDigestAuth
+from client.cookies import cookiejar_from_dict
 from client.exceptions import InvalidRequest
 from client.headers import CaseInsensitiveDict
 from tests.scripted_server import ExpectClosed
@@ -114,7 +116,7 @@ def test_row_e6_parameters_are_escaped(origins: Origins, kind: str, half: str) -
 def test_row_e6_no_cookie_takes_a_control_character(origins: Origins, half: str) -> None:
     for control in CONTROLS:
         text = f"a{control}b"
-        for container in (dict, lambda pairs: client.cookies.cookiejar_from_dict(dict(pairs))):
+        for container in (dict, lambda pairs: cookiejar_from_dict(dict(pairs))):
             with origins.session() as session, pytest.raises(ValueError, match=r"."):
                 cookies = container([(text, "v") if half == "name" else ("n", text)])
                 session.get(origins.url_a, cookies=cookies)
@@ -127,7 +129,14 @@ def test_row_e6_basic_credentials_are_encoded_and_tokens_checked(origins: Origin
     for control in CONTROLS:
         if control != "\t":
             with origins.session() as session, pytest.raises(ValueError, match=r"."):
-                session.get(origins.url_a, auth=client.auth.HTTPBearerAuth(f"a{control}b"))
+                session.get(origins.url_a, auth=HTTPBearerAuth(f"a{control}b"))
+
+
+def test_row_e6_no_user_of_digest_takes_a_control_character() -> None:
+    """Before the first request: the field is written only when a server has asked for it."""
+    for control in CONTROLS:
+        with pytest.raises(InvalidRequest):
+            HTTPDigestAuth(f"u{control}X: y", "p")
 
 
 def test_row_e6_what_an_auth_callable_writes_is_checked_too(origins: Origins) -> None:

@@ -20,7 +20,9 @@ import pytest
 
 import client
 from client import exceptions
+from client.auth import HTTPBasicAuth, HTTPBearerAuth, HTTPDigestAuth
 from client.exceptions import RequestException
+from client.proxies import ProxyMap
 from tests.scripted_server import Close, Expect, Flood, Hold, ScriptedServer, Send
 from tests.security.origins import OK, redirect, response
 
@@ -349,11 +351,27 @@ def test_every_class_of_errors_is_provoked() -> None:
     assert classes - ROOTS == {name for name, _ in PROVOKED}
 
 
+def test_row_e3_no_log_message_shows_a_secret(
+    scripted_server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There are messages, so that their silence about secrets says something."""
+    caplog.set_level(0)
+    scene = Scene(scripted_server)
+    scripted_server.answer(redirect(f"/there?key={QUERY}"), response(b"Set-Cookie: x=" + COOKIE.encode()))
+
+    with scene.session() as session:
+        session.get(scene.url())
+
+    assert caplog.records
+    shown = [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    assert [] == [(secret, text) for secret in SECRETS for text in shown if secret in text]
+
+
 def test_row_e3_no_representation_shows_a_secret(scripted_server: ScriptedServer) -> None:
     """What a debugger, a log or a failed assertion prints."""
     scene = Scene(scripted_server)
     scripted_server.answer(redirect(f"/there?key={QUERY}"), response(b"Set-Cookie: sid2=" + COOKIE.encode()))
-    auth = client.auth.HTTPBearerAuth(TOKEN)
+    auth = HTTPBearerAuth(TOKEN)
     proxy = f"http://proxy:{PASSWORD}@127.0.0.1:1"
 
     with scene.session() as session:
@@ -362,9 +380,9 @@ def test_row_e3_no_representation_shows_a_secret(scripted_server: ScriptedServer
         retry = client.Retry(3)
         things = [
             session, session._transport, answer, answer.request, answer.history, answer.history[0].next, request, auth,
-            request.prepare(), client.auth.HTTPBasicAuth("user", PASSWORD), client.auth.HTTPDigestAuth("user", PASSWORD),
-            client.proxies.ProxyMap({"all": proxy}), retry, session.cookies, list(session.cookies),
-            answer.request._url, answer.timings, answer.attempts, client.transport.tls.TLSSettings(cert=("a", "b", PASSWORD)),
+            request.prepare(), HTTPBasicAuth("user", PASSWORD), HTTPDigestAuth("user", PASSWORD),
+            ProxyMap({"all": proxy}), retry, session.cookies, list(session.cookies),
+            answer.request._url, answer.timings, answer.attempts, client.TLSSettings(cert=("a", "b", PASSWORD)),
         ]  # fmt: skip
         shown = [text for thing in things for text in (repr(thing), str(thing))]
 
