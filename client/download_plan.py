@@ -21,6 +21,7 @@ __all__ = [
     "Answer",
     "Part",
     "StartAgain",
+    "expected_digest",
     "first_part",
     "judge",
     "positions",
@@ -67,9 +68,9 @@ class Part:
 
     def __init__(self, start: int, stop: int | None, position: int | None = None) -> None:
         """Begin at *start*, or go on at *position*."""
-        self.start = start
-        self.position = start if position is None else position
-        self.stop = stop
+        self.start: int = start
+        self.position: int = start if position is None else position
+        self.stop: int | None = stop
 
     @property
     def is_complete(self) -> bool:
@@ -213,6 +214,20 @@ def _judge_part(headers: Mapping[str, Any], part: Part, size: int | None, valida
     if validator is None and theirs is None and stop < total:
         raise StartAgain("the server gives no strong ETag or Last-Modified to know the file by", ranges=False)
     return Answer(first, stop, total, whole=False)
+
+
+def expected_digest(checksum: Any) -> str | None:
+    """Return the digits of ``sha256:<hex>``; None if none are given.
+
+    Raises:
+        InvalidRequest: It has another form.
+    """
+    if checksum in (None, "sha256"):
+        return None
+    name, _, digits = checksum.lower().partition(":") if isinstance(checksum, str) else ("", "", "")
+    if name != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+        raise InvalidRequest(f'checksum={checksum!r}: expected "sha256:" and 64 hex digits, or "sha256"')
+    return digits
 
 
 def positions(parts: Sequence[Part]) -> int:

@@ -8,6 +8,7 @@ checks the whole and gives it its name.
 from __future__ import annotations
 
 import os
+import sys
 from _thread import allocate_lock
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from client.download_plan import (
     Answer,
     Part,
     StartAgain,
+    expected_digest,
     first_part,
     judge,
     positions,
@@ -39,6 +41,8 @@ from client.exceptions import (
 from client.headers import CaseInsensitiveDict
 from client.retries import Attempt
 from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, Timeouts, timeout_error
+from client.transport.splice import CAN_SPLICE, LEAST_SPLICE, Pipe, splice
+from client.transport.stream import ResponseStream
 from client.url import parse_url
 
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from client.retries import Retry
     from client.session import Session
     from client.transport.cancel import CancelToken
+    from client.transport.wire import WireResponse
 
 __all__ = ["DownloadTask"]
 
@@ -55,8 +60,6 @@ __all__ = ["DownloadTask"]
 CHUNK: Final = 1 << 18
 #: Times that a file may turn out to be another one while it is fetched.
 MOST_STARTS: Final = 4
-
-_SHA256_DIGITS: Final = 64
 
 
 class DownloadTask:
@@ -98,7 +101,7 @@ class DownloadTask:
         self._announce = announce
         self._wanted_parts = parts
         self._resume = resume
-        self._expected = _expected_digest(checksum)
+        self._expected = expected_digest(checksum)
         self._wants_digest = checksum is not None
         self._overwrite = overwrite
         self._max_size = session.max_body if max_size is None else max_size
@@ -311,10 +314,14 @@ class DownloadTask:
         if wire is None or "Content-Encoding" in response.headers:
             for piece in response.iter_content(None):
                 self._store(memoryview(piece), answer, part)
+        elif CAN_SPLICE and isinstance(wire, ResponseStream) and self._room(answer, part) >= LEAST_SPLICE:
+            pipe = Pipe()
+            try:
+                self._copy(wire, pipe, answer, part)
+            finally:
+                pipe.close()
         else:
-            buffer = memoryview(bytearray(CHUNK))
-            while count := wire.readinto(buffer):
-                self._store(buffer[:count], answer, part)
+            self._copy(wire, None, answer, part)
         if answer.stop is None:
             self.size = part.stop = part.position
         elif part.position < answer.stop:
@@ -323,6 +330,30 @@ class DownloadTask:
                 received=part.position - answer.first,
                 expected=answer.stop - answer.first,
             )
+
+    def _copy(self, wire: WireResponse, pipe: Pipe | None, answer: Answer, part: Part) -> None:
+        """Write the rest of a body: past this process where *pipe* can take it, else through one buffer."""
+        assert self._file is not None
+        buffer: memoryview | None = None
+        while True:
+            count = None
+            if pipe is not None:
+                room = self._room(answer, part)
+                count = splice(wire, pipe, self._file.descriptor, part.position, room)  # type: ignore[arg-type]  # with a pipe it is a ResponseStream
+            if count is None:
+                buffer = buffer or memoryview(bytearray(CHUNK))
+                if count := wire.readinto(buffer):
+                    self._store(buffer[:count], answer, part)
+            else:
+                self._came(part.position + count, answer, part)
+            if not count:
+                return
+
+    def _room(self, answer: Answer, part: Part) -> int:
+        """Return how many bytes may come at most; one more than allowed where only `max_size` bounds them."""
+        if answer.stop is not None:
+            return answer.stop - part.position
+        return sys.maxsize if self._max_size is None else max(0, self._max_size - part.position) + 1
 
     def _store(self, data: memoryview, answer: Answer, part: Part) -> None:
         """Write *data* where it belongs, and nowhere else."""
@@ -333,7 +364,14 @@ class DownloadTask:
         if answer.stop is None:
             self._check_size(end)
         self._file.write(data, part.position)
+        self._came(end, answer, part)
+
+    def _came(self, end: int, answer: Answer, part: Part) -> None:
+        """Note that the bytes of *part* up to *end* are on disk."""
+        assert self._file is not None
         part.position = end
+        if answer.stop is None:
+            self._check_size(end)
         self._file.save_sometimes(self._journal)
 
     def _after(self, error: RequestException, retry: Retry | None, token: CancelToken) -> Retry:
@@ -423,16 +461,6 @@ class DownloadTask:
         if left is None:
             return self._limits
         return Timeouts(total=max(left, 1e-6)).or_else(self._limits)
-
-
-def _expected_digest(checksum: Any) -> str | None:
-    """Return the digits of ``sha256:<hex>``; None if none are given."""
-    if checksum in (None, "sha256"):
-        return None
-    name, _, digits = checksum.lower().partition(":") if isinstance(checksum, str) else ("", "", "")
-    if name != "sha256" or len(digits) != _SHA256_DIGITS or set(digits) - set("0123456789abcdef"):
-        raise InvalidRequest(f'checksum={checksum!r}: expected "sha256:" and 64 hex digits, or "sha256"')
-    return digits
 
 
 def _usable_validator(response: Response) -> str | None:

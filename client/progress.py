@@ -114,11 +114,14 @@ def _one_line(stream: IO[str]) -> Iterator[Show]:
 def _bars(stream: IO[str]) -> Iterator[Show]:
     """Show a bar for each thing that is on its way, and below them the sum."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}", markup=False),
+    )
     with RichProgress(*columns, console=Console(file=stream), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
@@ -130,7 +133,7 @@ def _bars(stream: IO[str]) -> Iterator[Show]:
                 bars.remove_task(tasks.pop(whole.title))
             for title, row in current.items():
                 if title not in tasks:
-                    tasks[title] = bars.add_task(escape(_printable(title)), total=row.total, amount="")
+                    tasks[title] = bars.add_task(_printable(title), total=row.total, amount="")
                 bars.update(tasks[title], completed=row.done, total=row.total, amount=_amount(row))
 
         yield show

@@ -301,7 +301,7 @@ def test_of_a_file_that_changes_all_the_time_one_answer_is_taken(
     done = session.download(origin.url, tmp_path / "out", parts=4)
 
     assert done.path.read_bytes() == CONTENT
-    assert (None, None) == origin.ranges[-1]
+    assert (None, None) in origin.ranges
     assert [done.path] == list(tmp_path.iterdir())
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from client import protocol
 from client.exceptions import RemoteDisconnected, SSLError
+from client.transport.splice import Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,7 +168,7 @@ class HTTPConnection:
             raise self.error
         return data
 
-    def receive_into(self, buffer: bytearray | memoryview, size: int, deadline: Deadline) -> int:
+    def receive_into(self, buffer: bytearray | memoryview | Pipe, size: int, deadline: Deadline) -> int:
         """Receive at most *size* bytes into *buffer*; return their count, 0 if the peer closed its side.
 
         Raises:
@@ -177,7 +178,11 @@ class HTTPConnection:
         if limit is not self._receive_limit:
             self._limit_receive(limit)
         try:
-            count = self.sock.recv_into(buffer, size)
+            count = (
+                buffer.fill(self.sock, size)
+                if isinstance(buffer, Pipe)
+                else self.sock.recv_into(buffer, size)
+            )
         except OSError as error:
             raise self._read_failure(error, deadline) from error
         if self.error is not None:

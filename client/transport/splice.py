@@ -1,0 +1,110 @@
+"""From a plain socket into a file without a copy through this process (Linux).
+
+The law of the room: the engine is told of every byte, so the framing is checked as on any other road; and a pipe
+belongs to one download and goes with it, since after an error it may still hold bytes of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import socket
+
+    from client.transport.stream import ResponseStream
+
+__all__ = ["CAN_SPLICE", "LEAST_SPLICE", "Pipe", "splice"]
+
+CAN_SPLICE: Final = sys.platform == "linux" and hasattr(os, "splice")
+
+#: Bytes that a pipe holds, if the system lets it; one of the usual 64 KiB would need sixteen times the calls.
+CAPACITY: Final = 1 << 20
+#: Linux's number of F_SETPIPE_SZ, which `fcntl` does not name in every build.
+_SET_SIZE: Final = 1031
+
+#: A shorter run of body bytes is read in the usual way.
+LEAST_SPLICE: Final = 65536
+
+
+class Pipe:
+    """The kernel's buffer between socket and file. Close it, whatever happens."""
+
+    __slots__ = ("_capacity", "_read", "_write")
+
+    def __init__(self) -> None:
+        """Open it.
+
+        Raises:
+            OSError: There are no descriptors left.
+        """
+        import fcntl
+
+        self._read, self._write = os.pipe()
+        try:
+            self._capacity = fcntl.fcntl(self._write, _SET_SIZE, CAPACITY)
+        except OSError:  # the user's share of pipe memory is used up
+            self._capacity = LEAST_SPLICE
+
+    def fill(self, sock: socket.socket, size: int) -> int:
+        """Take at most *size* bytes from *sock*, waiting for the first; return their count, 0 at the end.
+
+        Raises:
+            OSError: As `socket.socket.recv`.
+        """
+        return os.splice(sock.fileno(), self._write, min(size, self._capacity))
+
+    def empty(self, descriptor: int, offset: int, count: int) -> None:
+        """Write the *count* bytes that the pipe holds to the file at *offset*.
+
+        Raises:
+            OSError: What the disk says.
+        """
+        while count:
+            try:
+                written = os.splice(self._read, descriptor, count, offset_dst=offset)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                # A file system without splice.
+                written = os.pwrite(descriptor, data := os.read(self._read, count), offset)
+                if written < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            offset += written
+            count -= written
+
+    def close(self) -> None:
+        """Close both ends, and lose what is between them."""
+        os.close(self._read)
+        os.close(self._write)
+
+
+def splice(stream: ResponseStream, pipe: Pipe, descriptor: int, offset: int, size: int) -> int | None:
+    """Move the next bytes of a body into a file.
+
+    Args:
+        stream: The response.
+        pipe: Empty.
+        descriptor: The file, open for writing.
+        offset: Where to, in bytes.
+        size: How many bytes at most.
+
+    Returns:
+        Their count; 0 if the body is complete; None if the next bytes cannot be had in this way (they are here already,
+        or are more than body, or come through TLS), so that `ResponseStream.readinto` must read them.
+
+    Raises:
+        IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `ResponseStream.read`.
+        OSError: What the disk says.
+    """
+    connection = stream._connection
+    if stream._buffer or stream._finished or connection.is_tls:
+        return None
+    run = min(size, connection.engine.passthrough_available())
+    if run < LEAST_SPLICE:
+        return None
+    count = stream._guarded_receive_into(pipe, run)  # type: ignore[arg-type]  # what its connection can receive into
+    pipe.empty(descriptor, offset, count)
+    return count
