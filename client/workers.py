@@ -41,6 +41,7 @@ class RequestFuture(Future[Result], Generic[Result]):
         """Belong to the pool whose workers are known by *mark*."""
         super().__init__()
         self._mark = mark
+        self._process = os.getpid()
         self.token: Final = CancelToken()
 
     def cancel(self) -> bool:
@@ -62,6 +63,7 @@ class RequestFuture(Future[Result], Generic[Result]):
             TimeoutError: *timeout* passed; the call goes on.
             concurrent.futures.CancelledError: The call was cancelled.
             RuntimeError: Called on a worker of the same pool while the call is not done.
+            ForkError: Called in a forked child while the call is not done.
         """
         self._refuse_own_worker()
         return super().result(timeout)
@@ -79,6 +81,8 @@ class RequestFuture(Future[Result], Generic[Result]):
 
     def _refuse_own_worker(self) -> None:
         if not self.done():
+            if self._process != os.getpid():
+                raise ForkError("this call is carried out in the parent process: nobody here will end it")
             _refuse_worker_of(self._mark)
 
 
