@@ -107,6 +107,8 @@ class ConnectionPool:
         """
         if self._generation != _generation:
             self._leave_to_parent()
+        if not self._abandoned.empty():
+            self._reap()
         started_at = monotonic()
         url, proxy = request.url, call.proxy
         if proxy is None:
@@ -451,9 +453,13 @@ class ConnectionPool:
             connection.close_in_child()
 
     def __del__(self) -> None:
-        """Close what is idle; nobody can ask for it any more."""
-        for connection in getattr(self, "_idle", ()):
+        """Close what is idle or left behind; nobody can ask for it any more."""
+        if not hasattr(self, "_abandoned"):
+            return  # the limits were refused
+        for connection in self._idle:
             connection.sock.close()
+        while not self._abandoned.empty():
+            self._abandoned.get().sock.close()
 
     def __repr__(self) -> str:
         """Show how many connections there are, and in which state."""

@@ -309,6 +309,37 @@ def test_an_unread_response_that_is_dropped_frees_its_slot(scripted_server: Scri
     pool.close()
 
 
+def test_dropped_responses_are_closed_by_the_next_call(scripted_server: ScriptedServer) -> None:
+    """And not only when all slots are taken: until then each holds a descriptor, and its peer waits for us."""
+    pool = ConnectionPool()
+    for _ in range(3):
+        scripted_server.script(
+            Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), ExpectClosed()
+        )
+    scripted_server.answer(OK)
+    dropped = [pool.round_trip(a_request(scripted_server.url), a_call()) for _ in range(3)]
+    dropped.clear()
+    gc.collect()
+
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+
+    assert (1, 1, 1) == counts(pool)
+    pool.close()
+
+
+def test_a_dropped_response_whose_pool_goes_too_leaves_no_socket_open(
+    scripted_server: ScriptedServer,
+) -> None:
+    """As after ``client.get(url, stream=True)``: a ResourceWarning would fail this test."""
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), ExpectClosed())
+    pools = [ConnectionPool()]
+    dropped = [pools[0].round_trip(a_request(scripted_server.url), a_call())]
+
+    pools.clear()
+    dropped.clear()
+    gc.collect()
+
+
 def test_a_refused_connection_frees_its_slot(scripted_server: ScriptedServer) -> None:
     pool = ConnectionPool(PoolLimits(per_origin=1))
 
