@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from client.exceptions import InvalidRequest
+from client.exceptions import InvalidHeader, InvalidRequest
 from client.headers import CaseInsensitiveDict
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def merge_headers(defaults: Mapping[str, Any] | None, given: Any) -> CaseInsensi
 
     Raises:
         InvalidRequest: *given* is neither a mapping nor pairs.
+        InvalidHeader: A name is neither str nor bytes.
     """
     merged = CaseInsensitiveDict()
     for name, value in defaults.items() if defaults else ():
@@ -45,6 +46,8 @@ def merge_headers(defaults: Mapping[str, Any] | None, given: Any) -> CaseInsensi
             merged[name] = value
     for name, value in as_pairs(given or (), "headers"):
         key = name.decode("latin-1") if isinstance(name, bytes) else name
+        if not isinstance(key, str):
+            raise InvalidHeader(f"A header name must be str or bytes, not {type(name).__name__}")
         if value is None:
             merged.pop(key, None)
         else:

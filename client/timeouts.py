@@ -69,6 +69,10 @@ _ERROR_OF_SETTING: Final[dict[Setting, type[Timeout]]] = {
 }
 
 
+#: Most seconds of a limit: the kernel's waits count milliseconds in 31 bits.
+_LONGEST: Final = 2_000_000
+
+
 def _checked(name: str, value: float | NotGiven | None) -> float | NotGiven | None:
     """Return *value* if it is a limit, raise `InvalidTimeout` otherwise."""
     if value is None or value is NOT_GIVEN:
@@ -77,6 +81,10 @@ def _checked(name: str, value: float | NotGiven | None) -> float | NotGiven | No
         raise InvalidTimeout(f"timeout {name}={value!r}: expected a number of seconds or None")
     if not isfinite(value) or value <= 0:
         raise InvalidTimeout(f"timeout {name}={value!r}: expected more than 0 seconds, or None for no limit")
+    if value > _LONGEST:
+        raise InvalidTimeout(
+            f"timeout {name}={value!r}: expected at most {_LONGEST} seconds (23 days), or None for no limit"
+        )
     return float(value)
 
 
@@ -91,7 +99,7 @@ class Timeouts:
         total: The whole call: all of the above, redirects, retries and the body. Session default none.
 
     Raises:
-        InvalidTimeout: A value is not a positive, finite number.
+        InvalidTimeout: A value is not a positive number, or above 2000000 (23 days).
     """
 
     __slots__ = ("connect", "pool", "read", "total", "write")

@@ -48,6 +48,8 @@ def attempt(session: client.Session, arguments: dict[str, Any]) -> exceptions.Re
         ({"headers": {"X ": "a"}}, "InvalidHeader", "token"),
         ({"headers": {"X\r\nY": "a"}}, "InvalidHeader", "token"),
         ({"headers": {"X": 1}}, "InvalidHeader", "str or bytes"),
+        ({"headers": {1: "a"}}, "InvalidHeader", "name must be str or bytes"),
+        ({"timeout": 1e7}, "InvalidTimeout", "23 days"),
         ({"headers": "X: y"}, "InvalidRequest", "mapping"),
         ({"timeout": -1}, "InvalidTimeout", "more than 0"),
         ({"timeout": 0}, "InvalidTimeout", "more than 0"),
