@@ -5,6 +5,7 @@ Raw sockets on both ends of the hop; the whole product of holders, hops and road
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,14 @@ def by_resolve_redirects(session: client.Session, url: str, **arguments: Any) ->
     list(session.resolve_redirects(response, request))
 
 
+def by_download(session: client.Session, url: str, **arguments: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        session.download(url, f"{folder}/file", **arguments)
+
+
 ROADS: list[Callable[..., None]] = [
     by_get,
+    by_download,
     by_stream,
     by_prepared,
     by_submit,
@@ -148,6 +155,18 @@ def test_row_008_every_road_strips_alike(origins: Origins, road: Callable[..., N
         road(session, origins.url_a, **EVERYTHING)
 
     assert [True, False] == [holds_secret(at_a.requests[0]), holds_secret(at_b.requests[0])]
+
+
+def test_row_008_nor_does_a_retry_bring_anything_back(origins: Origins) -> None:
+    later = response(b"Retry-After: 0", status=b"503 Later")
+    at_a = origins.a.answer(later, redirect(origins.url_b))
+    at_b = origins.b.answer(later, OK)
+
+    with origins.session(retries=client.Retry(2, backoff_factor=0)) as session:
+        session.get(origins.url_a, auth=("u", SECRET), **EVERYTHING)
+
+    assert [True, True] == [holds_secret(request) for request in at_a.requests]
+    assert [False, False] == [holds_secret(request) for request in at_b.requests]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])
