@@ -1,7 +1,7 @@
 """Which adapter serves which URL, and redirects that a caller follows himself: requests' seams of a session.
 
-http and https have an adapter around the session's own transport, as long as nobody mounts another.  Most programs never
-look at `adapters`; for them none is loaded or made, and the transport is used without one.
+http and https have an adapter around the session's own transport, as long as nobody mounts another.  Most programs
+never look at `adapters`; for them none is loaded or made, and the transport is used without one.
 """
 
 from __future__ import annotations
