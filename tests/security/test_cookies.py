@@ -115,17 +115,24 @@ def test_row_041_no_file_name_is_magic(tmp_path: Path, name: str, monkeypatch: p
 
 
 def test_row_042_a_flood_of_cookies_does_not_make_later_requests_fail(origins: Origins) -> None:
-    flood = [b"Set-Cookie: n%d=%b; Domain=a.test" % (number, b"x" * 4000) for number in range(15)]
-    origins.a.answer(*(response(*flood) for _ in range(5)), OK)
+    floods = [
+        response(
+            *(
+                b"Set-Cookie: n%d=%b; Domain=a.test" % (number, b"x" * 4000)
+                for number in range(start, start + 15)
+            )
+        )
+        for start in range(0, 75, 15)
+    ]
+    seen = origins.a.answer(*floods, OK)
 
     with origins.session() as session:
-        for _ in range(5):
+        for _ in range(6):
             session.get(f"http://sub.a.test:{origins.a.port}/")
-        session.get(f"http://sub.a.test:{origins.a.port}/")
         kept = len(session.cookies)
 
-    assert len(fields(origins.a.conversations[0].requests[5])[b"cookie"]) <= 8190
-    assert kept <= 50
+    assert 0 < len(fields(seen.requests[5])[b"cookie"]) <= 8190
+    assert 50 == kept
 
 
 @pytest.mark.parametrize("value", [b"a=b\x01c", b"a=b\x7fc", b"a\x01=b", b"a=b; Path=/\x02"])
