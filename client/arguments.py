@@ -15,18 +15,21 @@ if TYPE_CHECKING:
     from client.timeouts import TimeoutTypes
     from client.transport.tls import CertTypes, VerifyTypes
 
-__all__ = ["GetArguments", "PostArguments", "PutArguments", "RequestArguments", "SendArguments"]
+__all__ = [
+    "GetArguments",
+    "MapArguments",
+    "PostArguments",
+    "PutArguments",
+    "RequestArguments",
+    "SendArguments",
+]
 
 
-class SendArguments(TypedDict, total=False):
-    """How a request is to be carried out: the arguments of `Session.send`."""
-
+class _Carrying(TypedDict, total=False):
     timeout: TimeoutTypes
     """Seconds: ``5``, ``(connect, read)``, None for no limit, or `client.Timeouts`. Default: the session's."""
     allow_redirects: bool
     """Follow redirects. Default True, but False for `Session.head`."""
-    stream: bool | None
-    """Return after the head, and leave the body on the connection until it is read. Default: the session's."""
     verify: VerifyTypes | None
     """True: trust certifi's roots. A path: these only. ``"system"``, an `ssl.SSLContext`, False: trust
     all; or `client.TLSSettings`, which also pin a certificate or name another server, and count alone."""
@@ -40,15 +43,22 @@ class SendArguments(TypedDict, total=False):
     """Whether the request may arrive twice; None: go by the method and the Idempotency-Key header."""
     expect: bool | int
     """Wait for ``100 Continue`` before the body: always, never (default), or for so many bytes and more."""
-    progress: Callable[[int, int | None], object] | None
-    """Called with (bytes done, bytes in all or None): of the request's body, or of the response's if it has none."""
     max_body: int | None
     """Most bytes of a decoded response body; more raises `BodyTooLarge`. Default: the session's, which is none."""
     max_ratio: float | None
     """Most decoded bytes for each one on the wire; more raises `BodyTooLarge`. Default: the session's."""
 
 
-class _Always(SendArguments, total=False):
+class SendArguments(_Carrying, total=False):
+    """How a request is to be carried out: the arguments of `Session.send`."""
+
+    stream: bool | None
+    """Return after the head, and leave the body on the connection until it is read. Default: the session's."""
+    progress: Callable[[int, int | None], object] | None
+    """Called with (bytes done, bytes in all or None): of the request's body, or of the response's if it has none."""
+
+
+class _Content(TypedDict, total=False):
     headers: Mapping[str, str | bytes | None] | None
     """Header fields; a value of None leaves out a default of the session."""
     cookies: Any
@@ -61,6 +71,21 @@ class _Always(SendArguments, total=False):
     """``{"response": function}``: called with each response; may return another in its place."""
     trailers: Any
     """Fields to send after the body: a mapping, or a callable that returns one when the body is sent."""
+
+
+class _Always(SendArguments, _Content, total=False):
+    pass
+
+
+class MapArguments(_Carrying, _Content, total=False):
+    """What `Session.map` and `Session.as_completed` take for every job."""
+
+    params: Any
+    """Added to the URL's query."""
+    data: Any
+    """The body, of each request; one that can be read only once serves only one."""
+    json: Any
+    """The body as JSON."""
 
 
 class PostArguments(_Always, total=False):

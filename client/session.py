@@ -16,6 +16,7 @@ from client.exceptions import InvalidRequest, SessionClosed
 from client.exchange import add_cookies, run
 from client.merging import merge_headers
 from client.mounts import Mounts
+from client.parallel_calls import ParallelCalls
 from client.request import PreparedRequest, Request
 from client.timeouts import NOT_GIVEN, timeout_error
 from client.transport.dialer import NetworkOptions
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
     from client.exchange import CallOptions
     from client.headers import CaseInsensitiveDict
-    from client.parallel import Job
     from client.response import Response
     from client.retries import Attempt, Retry
     from client.timeouts import NotGiven, TimeoutTypes
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "session"]
 
 
-class Session(Defaults, Mounts, Downloads):
+class Session(Defaults, Mounts, ParallelCalls, Downloads):
     """A place for everything that calls have in common.
 
     Args:
@@ -325,72 +325,6 @@ class Session(Defaults, Mounts, Downloads):
             A `concurrent.futures.Future`, whose ``cancel()`` also stops a call that is under way.
         """
         return self._pool().submit(lambda token: self.request(method, url, **arguments, _cancel=token))
-
-    @overload
-    def map(
-        self,
-        jobs: Iterable[Job],
-        *,
-        on_error: Literal["raise"] = "raise",
-        **arguments: Unpack[RequestArguments],
-    ) -> Iterator[Response]: ...
-
-    @overload
-    def map(
-        self, jobs: Iterable[Job], *, on_error: Literal["return"], **arguments: Unpack[RequestArguments]
-    ) -> Iterator[Response | Exception]: ...
-
-    def map(
-        self,
-        jobs: Iterable[Job],
-        *,
-        on_error: Literal["raise", "return"] = "raise",
-        **arguments: Unpack[RequestArguments],
-    ) -> Iterator[Response | Exception]:
-        """Send many requests on the workers; yield the responses in the order of *jobs*.
-
-        Args:
-            jobs: URLs, (method, url) pairs, `Request` objects, or dicts of `request`'s arguments; any iterable,
-                also an endless one: it is read at most two jobs a worker ahead.
-            on_error: ``"raise"``: the first failed job ends it with its error, in its place. ``"return"``: the
-                error itself stands in the job's place, its ``request`` attached.
-            arguments: For every job, under its own.
-
-        Raises:
-            InvalidRequest: ``stream=True``: a response that waits unread would hold a connection that the others
-                need.
-            RuntimeError: Consumed on one of this session's own workers.
-            RequestException: What a job raised.
-        """
-        from client.parallel import in_order
-
-        return in_order(self, self._pool(), jobs, on_error, arguments)
-
-    @overload
-    def as_completed(
-        self,
-        jobs: Iterable[Job],
-        *,
-        on_error: Literal["raise"] = "raise",
-        **arguments: Unpack[RequestArguments],
-    ) -> Iterator[Response]: ...
-
-    @overload
-    def as_completed(
-        self, jobs: Iterable[Job], *, on_error: Literal["return"], **arguments: Unpack[RequestArguments]
-    ) -> Iterator[Response | Exception]: ...
-
-    def as_completed(
-        self,
-        jobs: Iterable[Job],
-        *,
-        on_error: Literal["raise", "return"] = "raise",
-        **arguments: Unpack[RequestArguments],
-    ) -> Iterator[Response | Exception]:
-        """Send many requests on the workers; yield the responses as they come. Otherwise as `map`."""
-        from client.parallel import as_completed
-
-        return as_completed(self, self._pool(), jobs, on_error, arguments)
 
     # -- life ---------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ LAZY_IMPORTS = {
     "client.workers": SELDOM,
     "compression": "part of Python since 3.14",
     "encodings": SELDOM,
+    "fcntl": SELDOM,
     "hashlib": SELDOM,
     "idna": EXTRA,
     "importlib": "what `client.__getattr__` does on first use of a name",

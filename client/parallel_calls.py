@@ -1,0 +1,120 @@
+"""`ParallelCalls`: a session's calls for many requests at once.
+
+What they do is in `client.parallel`, which is loaded with the first of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Literal, Unpack
+
+    from client.arguments import MapArguments
+    from client.parallel import Job
+    from client.progress import Progress
+    from client.response import Response
+
+__all__ = ["ParallelCalls"]
+
+
+class ParallelCalls:
+    """The part of a session that keeps all its workers busy; see `client.session.Session`."""
+
+    @overload
+    def map(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise"] = "raise",
+        per_host: int | None = None,
+        rate: str | None = None,
+        progress: Progress = None,
+        **arguments: Unpack[MapArguments],
+    ) -> Iterator[Response]: ...
+
+    @overload
+    def map(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["return"],
+        per_host: int | None = None,
+        rate: str | None = None,
+        progress: Progress = None,
+        **arguments: Unpack[MapArguments],
+    ) -> Iterator[Response | Exception]: ...
+
+    def map(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise", "return"] = "raise",
+        per_host: int | None = None,
+        rate: str | None = None,
+        progress: Progress = None,
+        **arguments: Unpack[MapArguments],
+    ) -> Iterator[Response | Exception]:
+        """Send many requests on the workers; yield the responses in the order of *jobs*.
+
+        Args:
+            jobs: URLs, (method, url) pairs, `Request` objects, or dicts of `Session.request`'s arguments; any
+                iterable, also an endless one: it is read at most two jobs a worker ahead.
+            on_error: ``"raise"``: the first failed job ends it with its error, in its place. ``"return"``: the
+                error itself stands in the job's place, its ``request`` attached.
+            per_host: Most requests at a time to one host. Jobs that wait for theirs let others pass, and up to 32
+                of them for each worker are read ahead.
+            rate: Most requests that begin in a time, evenly spread: ``"100/s"``, ``"30/m"`` or ``"1000/h"``.
+            progress: Called on this thread with (jobs done, jobs in all or None), or True for a bar where standard
+                error is a terminal.
+            arguments: For every job, under its own.
+
+        Raises:
+            InvalidRequest: An argument makes no sense. ``stream=True`` is one: a response that waits unread would
+                hold a connection that the others need.
+            RuntimeError: Consumed on one of this session's own workers.
+            RequestException: What a job raised.
+        """
+        from client.parallel import in_order
+
+        return in_order(self, jobs, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # part of it
+
+    @overload
+    def as_completed(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise"] = "raise",
+        per_host: int | None = None,
+        rate: str | None = None,
+        progress: Progress = None,
+        **arguments: Unpack[MapArguments],
+    ) -> Iterator[Response]: ...
+
+    @overload
+    def as_completed(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["return"],
+        per_host: int | None = None,
+        rate: str | None = None,
+        progress: Progress = None,
+        **arguments: Unpack[MapArguments],
+    ) -> Iterator[Response | Exception]: ...
+
+    def as_completed(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_error: Literal["raise", "return"] = "raise",
+        per_host: int | None = None,
+        rate: str | None = None,
+        progress: Progress = None,
+        **arguments: Unpack[MapArguments],
+    ) -> Iterator[Response | Exception]:
+        """Send many requests on the workers; yield the responses as they come. Otherwise as `map`."""
+        from client.parallel import as_completed
+
+        return as_completed(self, jobs, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # as above

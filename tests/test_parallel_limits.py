@@ -1,0 +1,184 @@
+"""``per_host=``, ``rate=`` and ``progress=`` of `Session.map` and `as_completed`, and stopping them by Ctrl-C."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import client
+from client.testing import LoopbackServer, MockResponse, MockTransport
+from client.url import parse_url
+from tests.leaks import no_leaks
+
+BOTH = pytest.mark.parametrize("name", ["map", "as_completed"])
+
+
+class Crowd:
+    """A transport's handler that counts who is there at the same time, and lets nobody go before the others came."""
+
+    def __init__(self, wait_for: int = 1) -> None:
+        self.now: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.begun: list[float] = []
+        self._lock = threading.Lock()
+        self._full = threading.Barrier(wait_for)
+
+    def __call__(self, request: Any) -> MockResponse:
+        host = parse_url(request.url).host
+        with self._lock:
+            self.begun.append(time.monotonic())
+            self.now[host] += 1
+            self.most[host] = max(self.most[host], self.now[host])
+        if host.startswith("waits"):
+            self._full.wait(10)
+        with self._lock:
+            self.now[host] -= 1
+        return MockResponse(200, body=host)
+
+
+def crowded(crowd: Crowd, workers: int = 8) -> client.Session:
+    return client.Session(transport=MockTransport(crowd), workers=workers, trust_env=False)
+
+
+@BOTH
+@pytest.mark.parametrize("per_host", [1, 3])
+def test_no_host_gets_more_than_its_share(name: str, per_host: int) -> None:
+    """Two hosts, and each request waits until all that may be there are there."""
+    crowd = Crowd(wait_for=2 * per_host)
+    jobs = [f"http://waits{number % 2}.test/" for number in range(12 * per_host)]
+    with no_leaks(), crowded(crowd) as session:
+        responses = list(getattr(session, name)(jobs, per_host=per_host))
+
+    assert {"waits0.test": per_host, "waits1.test": per_host} == dict(crowd.most)
+    assert len(jobs) == len(responses)
+
+
+@BOTH
+def test_jobs_that_wait_for_their_host_let_others_pass(name: str) -> None:
+    """Twenty jobs of one host stand before the one that its first waits for."""
+    crowd = Crowd(wait_for=2)
+    jobs = ["http://waits.test/", *["http://busy.test/"] * 20, "http://waits-too.test/"]
+    with crowded(crowd, workers=2) as session:
+        responses = list(getattr(session, name)(jobs, per_host=1))
+
+    assert 22 == len(responses)
+    assert name == "as_completed" or b"waits-too.test" == responses[-1].content
+
+
+@BOTH
+def test_endless_jobs_of_a_busy_host_are_read_so_far_and_no_farther(name: str) -> None:
+    drawn = itertools.count()
+    with crowded(Crowd(), workers=2) as session:
+        results = getattr(session, name)((f"http://a.test/{number}" for number in drawn), per_host=1)
+        taken = list(itertools.islice(results, 50))
+        results.close()
+
+    assert 50 == len(taken)
+    assert next(drawn) <= 50 + (2 + 32) * 2 + 1
+
+
+@BOTH
+@pytest.mark.timing
+def test_a_rate_spreads_the_beginnings(name: str) -> None:
+    crowd = Crowd()
+    with crowded(crowd) as session:
+        list(getattr(session, name)(["http://a.test/"] * 21, rate="100/s"))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sorted(crowd.begun))]
+
+    assert 0.19 <= sum(gaps) < 1.0
+    assert max(gaps) < 0.2
+
+
+@BOTH
+def test_closing_the_results_does_not_wait_for_the_rate(name: str) -> None:
+    with no_leaks(), crowded(Crowd()) as session:
+        results = getattr(session, name)(["http://a.test/"] * 50, rate="1/h")
+        assert 200 == next(results).status_code
+        results.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"per_host": 0}, {"per_host": "1"}, {"per_host": True}, {"rate": "fast"}, {"rate": "0/s"}, {"rate": "1/d"}, {"rate": 5}],
+)  # fmt: skip
+@BOTH
+def test_limits_that_make_no_sense_are_refused(name: str, arguments: dict[str, Any]) -> None:
+    with client.Session(trust_env=False) as session, pytest.raises(client.InvalidRequest):
+        getattr(session, name)([], **arguments)
+
+
+@BOTH
+def test_progress_counts_jobs_on_the_callers_thread(name: str) -> None:
+    told: list[Any] = []
+    with crowded(Crowd()) as session:
+        jobs = ["http://a.test/"] * 5
+
+        def tell(done: int, total: int | None) -> None:
+            told.append((done, total, threading.current_thread() is threading.main_thread()))
+
+        list(getattr(session, name)(jobs, progress=tell))
+        list(getattr(session, name)(iter(jobs[:1]), progress=tell))
+
+    assert [*((number, 5, True) for number in range(1, 6)), (1, None, True)] == told
+
+
+def test_a_bar_is_silent_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with crowded(Crowd()) as session:
+        list(session.map(["http://a.test/"] * 5, progress=True))
+
+    assert ("", "") == capfd.readouterr()
+
+
+@BOTH
+def test_a_response_that_the_consumer_lets_go_is_gone(name: str) -> None:
+    """Without the garbage collector: ten thousand responses must not wait for it."""
+    gc.collect()
+    gc.disable()
+    try:
+        with crowded(Crowd()) as session:
+            gone = [weakref.ref(response) for response in getattr(session, name)(["http://a.test/"] * 40)]
+            assert 35 <= sum(reference() is None for reference in gone)
+    finally:
+        gc.enable()
+
+
+INTERRUPTED = """
+import sys, client
+with client.Session(workers=4, trust_env=False) as session:
+    jobs = [sys.argv[1] + "/bytes/5"] * 3 + [sys.argv[1] + "/drip?bytes=9999"] * 20
+    try:
+        for response in getattr(session, sys.argv[2])(jobs):
+            print(len(response.content), flush=True)
+    except KeyboardInterrupt as interrupt:
+        print(*interrupt.__notes__)
+    print(session.get(sys.argv[1] + "/bytes/7").text and "fine")
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer() as server:
+        yield server
+
+
+@BOTH
+def test_ctrl_c_stops_all_and_says_how_far_it_came(server: LoopbackServer, name: str) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, server.url, name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        assert ["5\n"] * 3 == [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+
+    assert "3 requests done, 8 stopped\nfine\n" == output
