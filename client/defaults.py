@@ -51,7 +51,7 @@ _DEFAULT_HEADERS: Final = {
 _MAX_TLS_SETTINGS: Final = 16
 
 #: What a pickled session leaves behind.
-_WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_fields", "_proxies_seen", "_options"})
+_WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_fields", "_kept"})
 
 
 class Defaults:
@@ -85,8 +85,8 @@ class Defaults:
         self._environment: Environment | None = None
         self._tls: dict[TLSSettings, TLSSettings] = {}
         self._fields: tuple[Any, int, list[tuple[bytes, bytes]] | None] | None = None
-        self._proxies_seen: dict[str, str | None] = {}
-        self._options: CallOptions | None = None
+        #: The options of a call that brings none, with the proxies that they hold for; empty until there is one.
+        self._kept: list[tuple[CallOptions, dict[str, str | None]]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what was set, not what was worked out."""
@@ -100,7 +100,8 @@ class Defaults:
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; the options that were worked out are worked out anew at the next call."""
         super().__setattr__(name, value)
-        self.__dict__["_options"] = None
+        # Another list, so that a thread which is working them out at this moment fills one that nobody reads.
+        self.__dict__["_kept"] = []
 
     @property
     def cookies(self) -> RequestsCookieJar:
@@ -222,10 +223,10 @@ class Defaults:
             return None
         if cached is not None and cached[0] is headers and cached[1] == headers.version:
             return cached[2]
-        fields = None
+        fields, version = None, headers.version  # before reading: another thread may be changing them
         if not any(name in headers for name in _NOT_REUSABLE):
             fields = encode_fields([(name, value) for name, value in headers.items() if value is not None])
-        self.__dict__["_fields"] = (headers, headers.version, fields)
+        self.__dict__["_fields"] = (headers, version, fields)
         return fields
 
     def _surroundings(self) -> Environment:
@@ -264,8 +265,10 @@ class Defaults:
             and max_body is NOT_GIVEN
             and max_ratio is NOT_GIVEN
         )
-        if is_plain and self._options is not None and self.proxies == self._proxies_seen and not self.stream:
-            return self._options
+        kept = self._kept
+        if is_plain and kept and self.proxies == kept[0][1] and not self.stream:
+            return kept[0][0]
+        proxies_seen = dict(self.proxies or {})
         surroundings = self._surroundings()
         retries = self.retries if isinstance(retries, NotGiven) else retries
         options = CallOptions(
@@ -284,8 +287,7 @@ class Defaults:
             on_retry=self.on_retry,
         )
         if is_plain and not self.stream:
-            self.__dict__["_options"] = options
-            self.__dict__["_proxies_seen"] = dict(self.proxies or {})
+            kept[:] = [(options, proxies_seen)]
         return options
 
     def _tls_settings(self, verify: VerifyTypes | None, cert: CertTypes) -> TLSSettings:

@@ -197,3 +197,20 @@ def test_requests_list_of_pickled_attributes_can_be_extended() -> None:
     assert {"headers", "cookies", "adapters"} <= set(client.Session.__attrs__)
     assert set(client.Session.__attrs__) <= set(dir(client.Session()))
     assert set(client.adapters.HTTPAdapter.__attrs__) <= set(dir(client.adapters.HTTPAdapter()))
+
+
+def test_a_setting_that_changes_while_a_call_begins_holds_for_the_next() -> None:
+    """Options are kept until a setting changes; those that another thread was working out must not stay."""
+    session, _ = mocked()
+
+    class Meddling(int):
+        """Asked after the timeouts were read."""
+
+        def __bool__(self) -> bool:
+            session.timeout = 1
+            return False
+
+    session.retries = Meddling()
+    session.get("http://h.test/")
+
+    assert 1 == session._options_for().timeouts.read
