@@ -15,7 +15,7 @@ from weakref import ref
 
 from client.exceptions import JSONDecodeError, ProtocolError, RequestException, StreamConsumedError
 from client.lines import ServerSentEvent, events, split, split_lines
-from client.response_body import READ_SIZE, DecodedReader, RawReader, ResponseBody
+from client.response_body import READ_SIZE, DecodedReader, RawReader, ResponseBody, foreign_reader
 from client.response_head import REDIRECT_STATI, ResponseHead
 from client.text import decode, decode_pieces, detect
 
@@ -344,7 +344,7 @@ class Response(ResponseHead):
                     if len(name) == 16 and name.lower() == b"content-encoding"
                 ]
             else:
-                read, close = _foreign_reader(self._raw), getattr(self._raw, "close", lambda: None)
+                read, close = foreign_reader(self._raw), getattr(self._raw, "close", lambda: None)
             length = self._raw_field(b"content-length")
             self._body = ResponseBody(
                 read,
@@ -443,11 +443,3 @@ def _slices(content: bytes, size: int | None) -> Iterator[bytes]:
     step = size or len(content) or 1
     for start in range(0, len(content), step):
         yield content[start : start + step]
-
-
-def _foreign_reader(raw: Any) -> Callable[[int], bytes]:
-    """Read from the `raw` that an adapter written for requests has set: urllib3's, or any binary file."""
-    if not hasattr(raw, "stream"):
-        return raw.read  # type: ignore[no-any-return]
-    pieces = raw.stream(READ_SIZE, decode_content=True)
-    return lambda _size: next((piece for piece in pieces if piece), b"")

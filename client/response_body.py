@@ -11,7 +11,15 @@ import io
 from typing import TYPE_CHECKING, Any, Final
 
 from client.decoders import Decoder, decoder_for
-from client.exceptions import BodyTooLarge, RequestException, StreamConsumedError
+from client.exceptions import (
+    BodyTooLarge,
+    ChunkedEncodingError,
+    ContentDecodingError,
+    ReadTimeout,
+    RequestException,
+    SSLError,
+    StreamConsumedError,
+)
 from client.headers import ResponseHeaders
 
 if TYPE_CHECKING:
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from client.response import Response
     from client.transport.wire import WireResponse
 
-__all__ = ["READ_SIZE", "DecodedReader", "RawHeaders", "RawReader", "ResponseBody"]
+__all__ = ["READ_SIZE", "DecodedReader", "RawHeaders", "RawReader", "ResponseBody", "foreign_reader"]
 
 #: Bytes asked of the wire at once; below the size from which malloc asks the kernel for every buffer anew.
 READ_SIZE: Final = 64 * 1024
@@ -28,6 +36,15 @@ READ_SIZE: Final = 64 * 1024
 #: What a body may decode to before `max_ratio` is judged. A short body is no bomb, and its ratio so far would
 #: depend on where the network cut it.
 RATIO_FREE: Final = 64 * 1024
+
+
+#: urllib3's errors while a body is read, by the name of a base class -> ours, as requests translates them.
+_OF_URLLIB3: Final[dict[str, type[RequestException]]] = {
+    "ReadTimeoutError": ReadTimeout,
+    "SSLError": SSLError,
+    "DecodeError": ContentDecodingError,
+    "HTTPError": ChunkedEncodingError,
+}
 
 
 class ResponseBody:
@@ -385,3 +402,28 @@ class DecodedReader(io.RawIOBase):
 
 def _do_nothing() -> None:
     pass
+
+
+# -- the body of an adapter that was written for requests ----------------------------------------------------
+
+
+def foreign_reader(raw: Any) -> Callable[[int], bytes]:
+    """Return what reads from the `raw` that such an adapter has set: urllib3's response, or any binary file.
+
+    What urllib3 raises comes as the error of ours that requests would raise; urllib3 itself is not needed.
+    """
+    if not hasattr(raw, "stream"):
+        return raw.read  # type: ignore[no-any-return]
+    pieces = raw.stream(READ_SIZE, decode_content=True)
+
+    def read(_size: int) -> bytes:
+        try:
+            return next((piece for piece in pieces if piece), b"")
+        except Exception as error:
+            names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith("urllib3.")]
+            kind = next((_OF_URLLIB3[name] for name in names if name in _OF_URLLIB3), None)
+            if kind is None:
+                raise
+            raise kind(f"the adapter's response cannot be read: {type(error).__name__}") from error
+
+    return read

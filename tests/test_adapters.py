@@ -211,6 +211,44 @@ def test_the_message_inside_a_raw_response_has_cookies_as_well() -> None:
     assert {"a": "1", "b": "2"} == session.cookies.get_dict()
 
 
+@pytest.mark.parametrize(
+    ("base", "kind"),
+    [
+        ("ReadTimeoutError", client.ReadTimeout),
+        ("SSLError", client.SSLError),
+        ("DecodeError", client.ContentDecodingError),
+        ("ProtocolError", client.ChunkedEncodingError),
+    ],
+)
+def test_what_urllib3_raises_comes_as_ours(base: str, kind: type[Exception]) -> None:
+    """By the names of its classes, since urllib3 need not be installed."""
+    root = type("HTTPError", (Exception,), {"__module__": "urllib3.exceptions"})
+    raised = type(base, (root,), {"__module__": "urllib3.exceptions"})
+
+    class Broken(io.BytesIO):
+        def stream(self, amt: int, decode_content: bool | None = None) -> Any:
+            yield b"some"
+            raise raised("secret")
+
+    session = client.Session()
+    session.mount("http://", Canned(raw=Broken()))
+    with pytest.raises(kind) as caught:
+        session.get("http://h.test/")
+    assert "secret" not in str(caught.value)
+
+
+def test_what_another_librarys_raw_raises_is_left_alone() -> None:
+    class Broken(io.BytesIO):
+        def stream(self, amt: int, decode_content: bool | None = None) -> Any:
+            raise LookupError("mine")
+            yield b""
+
+    session = client.Session()
+    session.mount("http://", Canned(raw=Broken()))
+    with pytest.raises(LookupError, match="mine"):
+        session.get("http://h.test/")
+
+
 @pytest.mark.parametrize("how", ["super", "PoolManager"])
 def test_a_subclass_has_a_tls_context_of_its_own(tls_authority: TLSAuthority, how: str) -> None:
     class Own(HTTPAdapter):
