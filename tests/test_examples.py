@@ -35,7 +35,7 @@ RESULTS: dict[str, Any] = {
         "our mistake, nothing was sent: InvalidURL",
         "our mistake, nothing was sent: InvalidSchema",
     ],
-    "parallel_downloads": {"files": 40, "different": 40, "first": 262_144},
+    "parallel_downloads": {"files": 40, "different": 40, "first": 262_144, "parts": 2, "saved": 40},
     "redirects_and_timeouts": [
         "3 redirects to /echo",
         "302 to /redirect/2",
