@@ -1,4 +1,4 @@
-"""Rows 93-102, 129 and C: what one use of a connection may leave to the next, seen from a session.
+"""Rows 93, 102 and C: what one use of a connection may leave to the next, seen from a session.
 
 The pool's own tests hold most of these rows; here the same is asked of the verbs that users call.
 """
@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import signal
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 import client
-from client.exceptions import ConnectionError, RequestException, SSLError  # requests' name
+from client.exceptions import ConnectionError, RequestException  # requests' name
 from tests.leaks import no_leaks, open_descriptors
 from tests.scripted_server import (
     Close,
     Expect,
-    FailedHandshake,
     Hold,
     Reset,
     ScriptedServer,
@@ -31,7 +28,6 @@ from tests.scripted_server import (
     Wait,
 )
 from tests.tls_authority import TLSAuthority
-from tests.transport.relaying_proxy import ConnectProxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
@@ -65,39 +61,6 @@ def test_row_093_an_unasked_for_answer_answers_nothing(
     assert 1 == len(again.requests)
 
 
-def test_row_095_trust_that_one_call_waived_is_not_waived_for_the_next(session: client.Session) -> None:
-    """CVE-2024-35195: requests handed the unverified connection on to whoever asked for a verified one."""
-    with a_stranger() as server:
-        server.answer(OK)
-        server.script(FailedHandshake())
-
-        assert "ok" == session.get(server.url, verify=False).text
-        with pytest.raises(SSLError):
-            session.get(server.url)
-
-
-def a_stranger() -> ScriptedServer:
-    """Return a server whose certificate is from nobody that anyone trusts."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return ScriptedServer(tls=context)
-
-
-def test_row_096_another_client_certificate_is_another_connection(
-    tls_authority: TLSAuthority, session: client.Session
-) -> None:
-    certificates = [tls_authority.issue_files(f"{name}.test") for name in ("alice", "bob")]
-    with ScriptedServer(tls=tls_authority.server_context()) as server:
-        one, two = server.answer(OK, OK), server.answer(OK)
-        session.verify = str(tls_authority.bundle)
-
-        for chain, key in (certificates[0], certificates[1], certificates[0]):
-            session.get(server.url, cert=(str(chain), str(key)))
-
-    assert (2, 1) == (len(one.requests), len(two.requests))
-
-
 def test_row_102_uploads_that_break_off_leave_no_descriptor_open(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 300_000)
     with ScriptedServer() as server, client.Session(trust_env=False) as session, no_leaks():
@@ -107,48 +70,6 @@ def test_row_102_uploads_that_break_off_leave_no_descriptor_open(tmp_path: Path)
                 session.post(server.url, data=file)
 
         assert 0 == session._transport._slots  # type: ignore[attr-defined]  # the pool
-
-
-def test_row_129_a_redirect_takes_the_proxy_too(
-    scripted_server: ScriptedServer, session: client.Session
-) -> None:
-    where = b"HTTP/1.1 302 Go\r\nLocation: http://b.test/there\r\nContent-Length: 0\r\n\r\n"
-    proxy = scripted_server.answer(where, OK)
-
-    assert "ok" == session.get("http://a.test/", proxies={"http": scripted_server.url}).text
-    assert [b"GET http://a.test/ ", b"GET http://b.test/there "] == [
-        request[: request.index(b"HTTP/1.1")] for request in proxy.requests
-    ]
-
-
-def test_row_116_no_error_of_a_proxy_shows_its_credentials(
-    scripted_server: ScriptedServer, session: client.Session
-) -> None:
-    scripted_server.script(
-        Expect(b"CONNECT "), Send(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n"), Close()
-    )
-    proxy = scripted_server.url.replace("://", "://user:hunter2@")
-
-    with pytest.raises(client.ProxyError) as caught:
-        session.get("https://a.test/?token=hunter2", proxies={"https": proxy})
-
-    assert "hunter2" not in f"{caught.value} {caught.value!r} {session!r}"
-    assert "502" in str(caught.value)
-
-
-def test_row_117_https_through_a_proxy_is_tls_with_the_origin(
-    tls_authority: TLSAuthority, session: client.Session
-) -> None:
-    with ScriptedServer(tls=tls_authority.server_context()) as server, ConnectProxy() as proxy:
-        server.answer(OK)
-        url = server.url.replace("localhost", "127.0.0.1")
-
-        response = session.get(
-            url, proxies={"https": f"http://127.0.0.1:{proxy.port}"}, verify=str(tls_authority.bundle)
-        )
-
-        assert "ok" == response.text
-    assert 1 == len(proxy.requests)
 
 
 @pytest.mark.parametrize("way", ["closed", "dropped", "partly read", "failing"])
