@@ -161,7 +161,7 @@ class _Source:
                 break
             else:
                 return
-            merged = {**self._arguments, **given}
+            merged = {**self._arguments, **given, "stream": False}  # whatever the session's own default is
             entry = _Entry(merged, None if self._per_host is None else self._host_of(merged["url"]))
             self.pending.append(entry)
             if self._per_host is not None and self._busy.get(entry.host, 0) >= self._per_host:

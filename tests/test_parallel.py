@@ -134,6 +134,18 @@ def test_streaming_is_refused(session: client.Session, name: str) -> None:
         list(getattr(session, name)([{"url": "http://a.test/", "stream": True}]))
 
 
+def test_a_session_that_streams_by_default_does_not_do_it_here(server: LoopbackServer) -> None:
+    """Eight jobs, two connections: the unread responses of the first would keep the others waiting."""
+    limits = client.PoolLimits(per_origin=2)
+    with client.Session(
+        workers=2, limits=limits, timeout=client.Timeouts(pool=5), trust_env=False
+    ) as session:
+        session.stream = True
+        size = 1 << 20
+
+        assert [size] * 8 == sizes(list(session.map([f"{server.url}/bytes/{size}"] * 8)))
+
+
 def test_an_unknown_on_error_is_refused(session: client.Session) -> None:
     with pytest.raises(InvalidRequest, match="on_error"):
         session.map([], on_error="ignore")  # type: ignore[call-overload]
