@@ -20,7 +20,7 @@ from client.retries import Retry
 from client.timeouts import Timeouts
 from tests.scripted_server import Close, Expect, Hold, ScriptedServer, Send
 from tests.tls_authority import TLSAuthority
-from tests.transport.relaying_proxy import ConnectProxy
+from tests.transport.relaying_proxy import ConnectProxy, SocksProxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello"
@@ -81,6 +81,40 @@ def test_without_a_switch_there_is_nothing_to_hand_over(
         session.get(scripted_server.url).detach()
 
 
+def test_trailers_go_both_ways(scripted_server: ScriptedServer, session: client.Session) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Digest: d\r\n\r\n"
+    script = scripted_server.script(Expect(), Expect(until=b"X-Sum: 3\r\n\r\n"), Send(answer), Hold())
+
+    response = session.post(scripted_server.url, data=iter([b"one", b"two"]), trailers={"X-Sum": "3"})
+
+    assert ("ok", "d") == (response.text, response.trailers["x-digest"])
+    assert b"3\r\none\r\n3\r\ntwo\r\n0\r\nX-Sum: 3\r\n\r\n" == script.requests[1]
+
+
+def test_interim_answers_are_told_and_the_final_one_is_returned(scripted_server: ScriptedServer) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+    scripted_server.answer(hints + hints + OK)
+    told: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+
+    with client.Session(
+        on_informational=lambda status, fields: told.append((status, list(fields))), trust_env=False
+    ) as session:
+        assert 200 == session.get(scripted_server.url).status_code
+
+    assert [(103, [(b"Link", b"</a.css>")])] * 2 == told
+
+
+def test_an_answer_during_the_upload_is_returned_though_the_connection_is_reset(
+    scripted_server: ScriptedServer, session: client.Session
+) -> None:
+    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+    scripted_server.script(Expect(), Send(refusal), Close())  # unread bytes make it a reset
+
+    response = session.post(scripted_server.url, data=b"x" * (8 << 20))
+
+    assert (413, "no") == (response.status_code, response.text)
+
+
 # -- roads ------------------------------------------------------------------------------------------------------
 
 
@@ -107,6 +141,16 @@ def test_a_unix_socket_is_spoken_to(tmp_path: Path, way: str) -> None:
         thread.join()
 
     assert heads[0].startswith(b"GET /info HTTP/1.1\r\n")
+
+
+def test_socks_leads_to_the_origin(scripted_server: ScriptedServer, session: client.Session) -> None:
+    scripted_server.answer(OK)
+
+    with SocksProxy(b"user:secret") as proxy:
+        session.proxies = {"all": f"socks5h://user:secret@127.0.0.1:{proxy.port}"}
+        assert "ok" == session.get(scripted_server.url).text
+
+    assert [(b"user:secret", "127.0.0.1", scripted_server.port)] == proxy.requests
 
 
 def test_every_hop_asks_the_resolver_and_the_filter(scripted_server: ScriptedServer) -> None:
