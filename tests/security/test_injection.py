@@ -115,7 +115,9 @@ def test_row_054_the_version_is_not_the_callers(origins: Origins, name: str) -> 
 
 @pytest.mark.parametrize("control", LINE_ENDS, ids=repr)
 @pytest.mark.parametrize("kind", [str, str.encode], ids=["str", "bytes"])
-def test_row_055_no_control_character_gets_through_a_url_of_bytes(origins: Origins, kind: Any, control: str) -> None:
+def test_row_055_no_control_character_gets_through_a_url_of_bytes(
+    origins: Origins, kind: Any, control: str
+) -> None:
     refused(origins, url=kind(f"{origins.url_a}/a HTTP/1.1{control}X: y"))
 
 
