@@ -8,7 +8,7 @@ shared by any number of threads; nothing of a call is stored on it but cookies.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, Final, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from client.defaults import Defaults, default_headers
 from client.download_calls import Downloads
@@ -24,10 +24,10 @@ from client.transport.pool import DEFAULT_LIMITS, ConnectionPool, PoolLimits
 from client.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Literal, Self, Unpack
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Self, Unpack
 
-    from client.arguments import PostArguments, PutArguments, RequestArguments, SendArguments
+    from client.arguments import GetArguments, PostArguments, PutArguments, RequestArguments, SendArguments
     from client.exchange import CallOptions
     from client.headers import CaseInsensitiveDict
     from client.response import Response
@@ -229,9 +229,9 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             return self._offload(request, options)
         return run(self, request, options, _cancel)
 
-    def get(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
+    def get(self, url: str | bytes | URL, params: Any = None, **arguments: Unpack[GetArguments]) -> Response:
         """Send a GET request; see `request`."""
-        return self.request("GET", url, **arguments)
+        return self.request("GET", url, params, **arguments)
 
     def options(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
         """Send an OPTIONS request; see `request`."""
