@@ -10,17 +10,19 @@ from __future__ import annotations
 from _queue import Empty, SimpleQueue
 from collections import deque
 from concurrent.futures import CancelledError
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict
 
+from client.download_plan import StartAgain
 from client.download_task import DownloadTask
 from client.exceptions import InvalidRequest, SessionClosed
 from client.progress import Row, shown
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from client.download_plan import Part
     from client.progress import Progress
@@ -158,9 +160,10 @@ def download(session: Session, progress: Progress, arguments: Mapping[str, Any])
             if show is not None:
                 show(_row(task), ())
 
-        for _, error in _Coordinator(session, news, iter((task,)), show and report).results():
-            if error is not None:
-                raise error
+        with closing(_Coordinator(session, news, iter((task,)), show and report).results()) as results:
+            for _, error in results:
+                if error is not None:
+                    raise error
     return _finished(task)
 
 
@@ -196,14 +199,16 @@ def download_many(
             if show is not None:
                 show(_sum(results, under_way, so_far()), list(map(_row, under_way)))
 
-        for task, error in _Coordinator(session, news, tasks(), show and report).results(so_far):
-            job = under_way.pop(task)
-            if error is None:
-                results.done.append(_finished(task))
-            elif isinstance(error, SessionClosed):
-                raise error
-            else:
-                results.failed.append(FailedDownload(job["url"], job["path"], error, job))
+        coordinator = _Coordinator(session, news, tasks(), show and report)
+        with closing(coordinator.results(so_far)) as ends:  # an error raised in here stops the workers, too
+            for task, error in ends:
+                job = under_way.pop(task)
+                if error is None:
+                    results.done.append(_finished(task))
+                elif isinstance(error, SessionClosed):
+                    raise error
+                else:
+                    results.failed.append(FailedDownload(job["url"], job["path"], error, job))
     return results
 
 
@@ -281,7 +286,7 @@ class _Coordinator:
 
     def results(
         self, so_far: Callable[[], str] | None = None
-    ) -> Iterator[tuple[DownloadTask, BaseException | None]]:
+    ) -> Generator[tuple[DownloadTask, BaseException | None], None, None]:
         """Yield each task with its error, None if it is done, as they end.
 
         Whatever ends this early, Ctrl-C above all, stops the workers; a note on it says how far the work had come.
@@ -296,7 +301,7 @@ class _Coordinator:
                     if task not in self._failures:
                         self._waiting.extend((task, part) for part in what)
                 elif self._has_ended(task, what):
-                    error = task.settle(self._failures.pop(task, None))
+                    error = self._settled(task)
                     if error is None and not task.is_done:
                         self._waiting.append((task, None))
                         continue
@@ -365,6 +370,14 @@ class _Coordinator:
         if task in self._failures:
             self._waiting = deque(entry for entry in self._waiting if entry[0] is not task)
         return not running and all(entry[0] is not task for entry in self._waiting)
+
+    def _settled(self, task: DownloadTask) -> BaseException | None:
+        """Leave the folder of *task* in order; what the disk says about that is the outcome of this file alone."""
+        failure = self._failures.pop(task, None)
+        try:
+            return task.settle(failure)
+        except OSError as error:
+            return error if failure is None or isinstance(failure, StartAgain) else failure
 
     def _stop(self) -> None:
         """Cancel everything and leave each folder in order whose workers let go within `PATIENCE`."""
