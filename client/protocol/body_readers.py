@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .readers import Limits
     from .state import Sentinel
 
-__all__ = ["body_reader"]
+__all__ = ["LengthReader", "body_reader"]
 
 #: What a chunk line holds beside the size means nothing to us. A peer may spend this many bytes on it and
 #: twice the size of the body, as in Go (CVE-2023-39326); one that spends more wants to burn our time.
@@ -51,12 +51,13 @@ class LengthReader(NothingToRead):
 
     def read(self) -> Data | EndOfMessage | None:
         """Return what is buffered of the body, or its end."""
-        if self.left == 0:
+        left = self.left
+        if left == 0:
             return PLAIN_END
-        data = self._buffer.take(self.left)
+        data = self._buffer.take(left)
         if not data:
             return None
-        self.left -= len(data)
+        self.left = left - len(data)
         return Data(data)
 
     def read_eof(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, overload
 
-from .body_readers import body_reader
+from .body_readers import LengthReader, body_reader
 from .buffer import ReceiveBuffer
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import ConnectionClosed, Data, EndOfMessage, Event, InformationalResponse, Request, Response
@@ -212,7 +212,9 @@ class Connection:
             TypeError: *event* is no event, or its ``data`` is not bytes-like.
         """
         pieces = self.send_with_data_passthrough(event)
-        return None if pieces is None else b"".join(pieces)
+        if pieces is None:
+            return None
+        return b"".join(pieces) if pieces else b""
 
     def send_with_data_passthrough(self, event: Event) -> list[BytesLike] | None:
         """Do what `send` does, but return the bytes in pieces, of which one is the very ``data`` of a `Data`.
@@ -240,7 +242,9 @@ class Connection:
                 return self._send_data(event)
             if type(event) is EndOfMessage:
                 state.process_event(role, EndOfMessage)
-                return self._send_end(event)
+                if role is CLIENT:
+                    self.client_is_waiting_for_100_continue = False
+                return self._body_writer.write_end(event._headers)
             if type(event) is Request:
                 return [self._send_request(event)]
             if type(event) is InformationalResponse:
@@ -272,7 +276,7 @@ class Connection:
             raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
         head = request.encode()
         length = self._process_request(self.our_role, request)
-        self._body_writer = body_writer(length)
+        self._body_writer = body_writer(length) if length else NO_BODY
         return head
 
     def _send_response(self, response: Response) -> bytes:
@@ -291,11 +295,6 @@ class Connection:
         if type(data) is not bytes:
             check_length_in_bytes(data)
         return self._body_writer.write(data)
-
-    def _send_end(self, event: EndOfMessage) -> list[BytesLike]:
-        if self.our_role is CLIENT:
-            self.client_is_waiting_for_100_continue = False
-        return self._body_writer.write_end(event.headers)
 
     # ---- receiving
 
@@ -433,9 +432,9 @@ class Connection:
         self._follow_their_state()
 
     def _receive_response(self, response: Response) -> None:
-        control, status_code = response.headers.control, response.status_code
+        control, status_code = response._headers.control, response._status_code
         length = response_body(control, status_code, self._request_method)
-        self.their_http_version = response.http_version
+        self.their_http_version = response._http_version
         if self._process_response(self.their_role, response) is SWITCHED_PROTOCOL:
             self._reader = NOTHING_TO_READ
             return
@@ -443,21 +442,26 @@ class Connection:
             self._state.disable_keep_alive(self._head_reader.close_reason)
         if length == UNTIL_CLOSE:
             self._state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
-        elif framing_fault(control, status_code, response.http_version):
+        elif framing_fault(control, status_code, response._http_version):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
-        self._reader = body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
+        if length >= 0:  # as `body_reader` does, a call less
+            self._reader = LengthReader(self._buffer, length)
+        else:
+            self._reader = body_reader(
+                length, self._buffer, self._limits, self.our_role, self._coalesce_chunks
+            )
 
     # ---- both directions
 
     def _process_request(self, role: type[Sentinel], request: Request) -> int:
         """Follow *request* in the state machine, and return the length of its body."""
-        control = request.headers.control
+        control = request._headers.control
         # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (10.1.1) means anything.
-        modern = request.http_version >= b"1.1"
-        length = request_body(control, request.http_version)
+        modern = request._http_version >= b"1.1"
+        length = request_body(control, request._http_version)
         upgrade = modern and b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
-        self._state.process_request(role, request.method == b"CONNECT", upgrade)
-        self._request_method = request.method
+        self._state.process_request(role, request._method == b"CONNECT", upgrade)
+        self._request_method = request._method
         if has_close(control):
             self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
         if not modern:
@@ -471,12 +475,12 @@ class Connection:
     ) -> type[Sentinel]:
         """Follow *response* in the state machine, and return the new state of the server."""
         state = self._state
-        new_state = state.process_response(role, type(response), response.status_code)
+        new_state = state.process_response(role, type(response), response._status_code)
         self.client_is_waiting_for_100_continue = False
         if type(response) is Response:
-            if has_close(response.headers.control):
+            if has_close(response._headers.control):
                 state.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
-            if response.http_version < b"1.1":
+            if response._http_version < b"1.1":
                 state.disable_keep_alive(CloseReason.HTTP_1_0)
         return new_state
 

@@ -6,7 +6,8 @@ wire is not validated twice. What is sent is what was validated: fields are read
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from .errors import LocalProtocolError, excerpt
 from .framing import FORBIDDEN_TRAILERS, check_framing
@@ -48,6 +49,14 @@ __all__ = [
 ]
 
 
+CURRENT_VERSION: Final = b"1.1"
+
+#: Values of Host that were found valid, a bounded number of them: a program talks to the same few again and again.
+_hosts: Final[set[bytes]] = set()
+MAX_HOSTS: Final = 256
+MAX_HOST_BYTES: Final = 255
+
+
 class Event:
     """Base class of all events. Two are equal if they are of one class and their fields are equal; none has a hash."""
 
@@ -66,23 +75,21 @@ class Event:
         return f"{type(self).__name__}({fields})"
 
 
-class _ReadOnly(Event):
-    """An event whose fields are set once, so that what was validated is what is sent, and what was sent is what counts.
+def _read_only(name: str) -> Any:
+    """Return an attribute that reads the slot of that name with an underscore before it, and cannot be assigned to.
 
-    A GET that says HEAD by the time its response arrives would leave that response's body to the next request.
+    What was validated is what is sent, and what was sent is what counts: a GET that says HEAD by the time its response
+    arrives would leave that response's body to the next request.
     """
 
-    __slots__ = ()
+    def refuse(event: Event, value: object = None) -> None:
+        raise AttributeError(f"{type(event).__name__}.{name} is read-only: make a new event")
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name} is read-only: make a new event")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
+    return property(attrgetter(f"_{name}"), refuse, refuse)
 
 
 @final
-class Request(_ReadOnly):
+class Request(Event):
     """The beginning of a request.
 
     Args:
@@ -100,36 +107,36 @@ class Request(_ReadOnly):
         TypeError: Text that is neither str nor bytes-like.
     """
 
-    __slots__ = ("_head", "headers", "http_version", "method", "target")
+    __slots__ = ("_head", "_headers", "_http_version", "_method", "_target")
     _fields = ("method", "headers", "target", "http_version")
 
-    method: bytes
-    target: bytes
-    headers: Headers
-    http_version: bytes
-    _head: bytes
+    method: bytes = _read_only("method")
+    target: bytes = _read_only("target")
+    headers: Headers = _read_only("headers")
+    http_version: bytes = _read_only("http_version")
 
     def __init__(
-        self, *, method: Text, headers: HeaderFields, target: Text, http_version: Text = b"1.1"
+        self, *, method: Text, headers: HeaderFields, target: Text, http_version: Text = CURRENT_VERSION
     ) -> None:
         method = method if type(method) is bytes else to_bytes(method)
         target = target if type(target) is bytes else to_bytes(target)
         headers, count = headers_from_caller(headers)
         control = headers.control
-        _set_method(self, method)
-        _set_target(self, target)
-        _set_request_headers(self, headers)
-        http_version = _version(http_version)
-        _set_request_version(self, http_version)
+        if http_version is not CURRENT_VERSION:
+            http_version = _version(http_version)
         check_host(control, http_version)
         if len(control) > 1 or b"host" not in control:
             check_framing(control)
         head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, headers.lines)
-        if not is_section(head, REQUEST_HEAD_TO_SEND, count + 2):
+        if REQUEST_HEAD_TO_SEND.fullmatch(head) is None or head.count(b"\n") != count + 2:  # see `is_section`
             raise _illegal_request(method, target, headers)
         if not headers.lines.startswith(b"\r\nHost:"):  # not before the lines were found to be legal
             head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, _host_first(headers))
-        _set_request_head(self, head)
+        self._method = method
+        self._target = target
+        self._headers = headers
+        self._http_version = http_version
+        self._head = head
 
     def encode(self) -> bytes:
         """Return the head as it goes on the wire.
@@ -137,7 +144,7 @@ class Request(_ReadOnly):
         Raises:
             LocalProtocolError: Its version is not 1.1.
         """
-        if self.http_version != b"1.1":
+        if self._http_version != b"1.1":
             raise LocalProtocolError("only HTTP/1.1 is sent")
         try:
             return self._head
@@ -145,21 +152,25 @@ class Request(_ReadOnly):
             return Request(method=self.method, target=self.target, headers=self.headers).encode()
 
 
-class _ResponseBase(_ReadOnly):
-    """The fields and checks that the two kinds of response share."""
+class _ResponseBase(Event):
+    """What the two kinds of response share."""
 
-    __slots__ = ("_head", "headers", "http_version", "reason", "status_code")
+    __slots__ = ("_head", "_headers", "_http_version", "_reason", "_status_code")
     _fields = ("headers", "http_version", "reason", "status_code")
     _codes: ClassVar[range]
 
-    status_code: int
-    headers: Headers
-    reason: bytes
-    http_version: bytes
-    _head: bytes
+    status_code: int = _read_only("status_code")
+    reason: bytes = _read_only("reason")
+    headers: Headers = _read_only("headers")
+    http_version: bytes = _read_only("http_version")
 
     def __init__(
-        self, *, headers: HeaderFields, status_code: int, http_version: Text = b"1.1", reason: Text = b""
+        self,
+        *,
+        headers: HeaderFields,
+        status_code: int,
+        http_version: Text = CURRENT_VERSION,
+        reason: Text = b"",
     ) -> None:
         if not isinstance(status_code, int):
             raise LocalProtocolError("status code must be integer")
@@ -171,15 +182,15 @@ class _ResponseBase(_ReadOnly):
             )
         reason = reason if type(reason) is bytes else to_bytes(reason)
         headers, count = headers_from_caller(headers)
-        _set_status(self, status_code)
-        _set_response_headers(self, headers)
         check_framing(headers.control)
-        _set_reason(self, reason)
-        _set_response_version(self, _version(http_version))
         head = b"HTTP/1.1 %d %b%b\r\n\r\n" % (status_code, reason, headers.lines)
         if not is_section(head, RESPONSE_HEAD_TO_SEND, count + 2):
             raise _illegal_response(reason, headers)
-        _set_response_head(self, head)
+        self._status_code = status_code
+        self._reason = reason
+        self._headers = headers
+        self._http_version = http_version if http_version is CURRENT_VERSION else _version(http_version)
+        self._head = head
 
     def encode(self) -> bytes:
         """Return the head as it goes on the wire.
@@ -187,7 +198,7 @@ class _ResponseBase(_ReadOnly):
         Raises:
             LocalProtocolError: Its version is not 1.1.
         """
-        if self.http_version != b"1.1":
+        if self._http_version != b"1.1":
             raise LocalProtocolError("only HTTP/1.1 is sent")
         try:
             return self._head
@@ -257,7 +268,7 @@ class Data(Event):
 
 
 @final
-class EndOfMessage(_ReadOnly):
+class EndOfMessage(Event):
     """The end of a message.
 
     Args:
@@ -269,20 +280,20 @@ class EndOfMessage(_ReadOnly):
         TypeError: Text that is neither str nor bytes-like.
     """
 
-    __slots__ = ("headers",)
+    __slots__ = ("_headers",)
     _fields = ("headers",)
 
-    headers: Headers
+    headers: Headers = _read_only("headers")
 
     def __init__(self, *, headers: HeaderFields | None = None) -> None:
         if headers is None:
-            _set_trailers(self, NO_HEADERS)
+            self._headers = NO_HEADERS
             return
         trailers = trailers_from_caller(headers)
         for name, _ in trailers:
             if name in FORBIDDEN_TRAILERS:
                 raise LocalProtocolError(f"{excerpt(name)} is forbidden in trailers")
-        _set_trailers(self, trailers)
+        self._headers = trailers
 
 
 @final
@@ -291,21 +302,6 @@ class ConnectionClosed(Event):
 
     __slots__ = ()
 
-
-_new: Final = object.__new__
-
-# Past `__setattr__`, for constructors and readers alone.
-_set_method: Final = Request.__dict__["method"].__set__
-_set_target: Final = Request.__dict__["target"].__set__
-_set_request_headers: Final = Request.__dict__["headers"].__set__
-_set_request_version: Final = Request.__dict__["http_version"].__set__
-_set_request_head: Final = Request.__dict__["_head"].__set__
-_set_status: Final = _ResponseBase.__dict__["status_code"].__set__
-_set_reason: Final = _ResponseBase.__dict__["reason"].__set__
-_set_response_headers: Final = _ResponseBase.__dict__["headers"].__set__
-_set_response_version: Final = _ResponseBase.__dict__["http_version"].__set__
-_set_response_head: Final = _ResponseBase.__dict__["_head"].__set__
-_set_trailers: Final = EndOfMessage.__dict__["headers"].__set__
 
 #: The end of every received message without trailers.
 PLAIN_END: Final = EndOfMessage()
@@ -318,11 +314,11 @@ def request_from_wire(method: bytes, target: bytes, headers: Headers, http_versi
         LocalProtocolError: No Host in HTTP/1.1, two, or one that is no host.
     """
     check_host(headers.control, http_version)
-    event = _new(Request)
-    _set_method(event, method)
-    _set_target(event, target)
-    _set_request_headers(event, headers)
-    _set_request_version(event, http_version)
+    event = Request.__new__(Request)
+    event._method = method
+    event._target = target
+    event._headers = headers
+    event._http_version = http_version
     return event
 
 
@@ -330,19 +326,19 @@ def response_from_wire(
     status_code: int, reason: bytes, headers: Headers, http_version: bytes
 ) -> Response | InformationalResponse:
     """Make a `Response`, or below 200 an `InformationalResponse`, of parts that the grammar has passed."""
-    event: Response | InformationalResponse
-    event = _new(Response) if status_code >= 200 else _new(InformationalResponse)
-    _set_status(event, status_code)
-    _set_reason(event, reason)
-    _set_response_headers(event, headers)
-    _set_response_version(event, http_version)
+    kind: type[Response | InformationalResponse] = Response if status_code >= 200 else InformationalResponse
+    event = kind.__new__(kind)
+    event._status_code = status_code
+    event._reason = reason
+    event._headers = headers
+    event._http_version = http_version
     return event
 
 
 def end_of_message_from_wire(trailers: Headers) -> EndOfMessage:
     """Make an `EndOfMessage` of *trailers* without those that RFC 9110 section 6.5.1 forbids."""
-    event = _new(EndOfMessage)
-    _set_trailers(event, without_fields(trailers, FORBIDDEN_TRAILERS))
+    event = EndOfMessage.__new__(EndOfMessage)
+    event._headers = without_fields(trailers, FORBIDDEN_TRAILERS)
     return event
 
 
@@ -356,7 +352,11 @@ def check_host(control: Mapping[bytes, bytes], http_version: bytes) -> None:
     if host is None:
         if http_version >= b"1.1":
             raise LocalProtocolError("Missing mandatory Host: header")
-    elif HOST.fullmatch(host) is None:
+    elif host not in _hosts:
+        if HOST.fullmatch(host) is not None:
+            if len(_hosts) < MAX_HOSTS and len(host) <= MAX_HOST_BYTES:
+                _hosts.add(host)
+            return
         raise LocalProtocolError(f"illegal Host {excerpt(host)}: expected one host, and its port if any")
 
 

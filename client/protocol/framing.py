@@ -132,8 +132,10 @@ def response_body(control: Control, status_code: int, request_method: bytes | No
         check_chunked(control)
         _check_not_both(control)
         length = CHUNKED
+    elif b"content-length" in control:
+        length = content_length(control)
     else:
-        length = content_length(control) if b"content-length" in control else UNTIL_CLOSE
+        length = UNTIL_CLOSE
     if status_code in BODILESS_STATUS_CODES or request_method == b"HEAD":
         return 0
     return length

@@ -156,14 +156,14 @@ def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
     raw: list[tuple[Any, Any]] = fields.raw_items() if type(fields) is Headers else list(fields)
     control: dict[bytes, bytes] = {}
     for name, value in raw:
-        if type(name) is not bytes or type(value) is not bytes:
+        if type(name) is not bytes:
             return headers_from_caller([(to_bytes(name), to_bytes(value)) for name, value in raw])
         try:
             control_name = NAMES[name]
         except KeyError:
             control_name = _learn_name(name)
         if control_name:
-            value = value.lower()
+            value = to_bytes(value).lower()
             if control_name in control:
                 value = b"%b, %b" % (control[control_name], value)
             control[control_name] = value
@@ -171,7 +171,11 @@ def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
         raw = [
             (name, value.lower() if name.lower() == b"transfer-encoding" else value) for name, value in raw
         ]
-    return Headers(field_lines(raw), control), len(raw)
+    try:
+        lines = b"\r\n".join((b"", *map(_JOIN, raw)))  # as `field_lines`, a call less
+    except TypeError:  # a value is no bytes yet
+        return headers_from_caller([(name, to_bytes(value)) for name, value in raw])
+    return Headers(lines, control), len(raw)
 
 
 def field_lines(raw: Iterable[tuple[Any, Any]]) -> bytes:

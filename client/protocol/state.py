@@ -244,8 +244,12 @@ class ConnectionState:
             LocalProtocolError: Not in this state or not in this role, or a switch that was not proposed.
         """
         if event_type is Response:
-            if not self._proposals:
-                return self._move(role, Response, Response)
+            if not self._proposals:  # the usual case; as `_move`, a call less
+                new_state = EVENT_TRANSITIONS[role][self.states[role]].get(Response)
+                if new_state is None:
+                    raise self._illegal(role, Response)
+                self.states[role] = new_state
+                return new_state
             if status_code < 300 and _ConnectAccepted in self._proposals:
                 self._move(role, _ConnectAccepted, Response)
             else:
