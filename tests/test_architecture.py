@@ -27,6 +27,8 @@ POLICIES = {
     "client.cookie_store",
     "client.cookies",
     "client.digest",
+    "client.download_names",
+    "client.download_plan",
     "client.proxies",
     "client.redirects",
     "client.retries",
