@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from client.call_options import CallOptions
 from client.exceptions import InvalidRequest, InvalidSchema
-from client.exchange import CallOptions, transact
+from client.exchange import transact
 from client.headers import CaseInsensitiveDict
 from client.response import Response
 from client.retries import Retry

@@ -12,11 +12,11 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Final
 
 from client.base_url import resolve_on_base
+from client.call_options import CallOptions
 from client.cookies import RequestsCookieJar, cookiejar_from_dict
 from client.decoders import ACCEPT_ENCODING
 from client.environment import Environment
 from client.exceptions import InvalidRequest
-from client.exchange import CallOptions
 from client.headers import CaseInsensitiveDict, encode_fields
 from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
 from client.redirects import same_origin

@@ -23,78 +23,18 @@ from client.transport.cancel import CancelToken
 from client.transport.wire import Call, WireRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from client.proxies import ProxyMap
+    from client.call_options import CallOptions
     from client.request import PreparedRequest
-    from client.retries import Retry
     from client.session import Session
-    from client.timeouts import Timeouts
-    from client.transport.tls import TLSSettings
     from client.transport.wire import Body, Transport
     from client.url import URL
 
-__all__ = ["CallOptions", "add_cookies", "run", "transact"]
+__all__ = ["add_cookies", "run", "transact"]
 
 #: The answer of a peer that does not do ``Expect: 100-continue`` (RFC 9110 section 15.5.18).
 _EXPECTATION_FAILED: Final = 417
-
-
-class CallOptions:
-    """How one call is to be carried out: the session's settings with the call's own on top. Never changed.
-
-    Attributes:
-        retries: None for none.
-        expect: Ask for ``100 Continue`` before the body: always, never, or from so many bytes on.
-    """
-
-    __slots__ = (
-        "allow_redirects",
-        "expect",
-        "idempotent",
-        "max_body",
-        "max_ratio",
-        "max_redirects",
-        "on_retry",
-        "progress",
-        "proxies",
-        "retries",
-        "stream",
-        "timeouts",
-        "tls",
-    )
-
-    def __init__(
-        self,
-        *,
-        timeouts: Timeouts,
-        tls: TLSSettings,
-        retries: Retry | None = None,
-        proxies: ProxyMap | None = None,
-        allow_redirects: bool = True,
-        max_redirects: int = 30,
-        stream: bool = False,
-        idempotent: bool | None = None,
-        expect: bool | int = False,
-        progress: Callable[[int, int | None], object] | None = None,
-        max_body: int | None = None,
-        max_ratio: float | None = None,
-        on_retry: Callable[[Attempt], object] | None = None,
-    ) -> None:
-        """Hold the settings; `Session` documents each."""
-        self.timeouts: Timeouts = timeouts
-        self.tls: TLSSettings = tls
-        self.retries: Retry | None = retries
-        self.proxies: ProxyMap | None = proxies
-        self.allow_redirects: bool = allow_redirects
-        self.max_redirects: int = max_redirects
-        self.stream: bool = stream
-        self.idempotent: bool | None = idempotent
-        self.expect: bool | int = expect
-        self.progress: Callable[[int, int | None], object] | None = progress
-        self.max_body: int | None = max_body
-        self.max_ratio: float | None = max_ratio
-        self.on_retry: Callable[[Attempt], object] | None = on_retry
 
 
 def run(
@@ -197,8 +137,18 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
     if response._has_field(b"set-cookie"):
         set_cookies = [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
         session.cookies.store(url, set_cookies, time())
-    for hook in request.hooks["response"]:
-        replacement = hook(response, **_send_arguments(options))
+    hooks = request.hooks["response"]
+    return _hooked(response, hooks, options) if hooks else response
+
+
+def _hooked(response: Response, hooks: Sequence[Callable[..., Any]], options: CallOptions) -> Response:
+    """Return what the hooks make of *response*; where one raises, nobody is left to read it."""
+    for hook in hooks:
+        try:
+            replacement = hook(response, **_send_arguments(options))
+        except BaseException:
+            response.close()
+            raise
         if replacement is not None:
             response = replacement
     return response

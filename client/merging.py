@@ -68,11 +68,18 @@ def merge_params(defaults: Any, given: Any) -> Any:
     return [pair for pair in as_pairs(defaults, "params") if pair[0] not in names] + given_pairs
 
 
-def merge_hooks(defaults: Mapping[str, Any], given: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the call's hooks, or the session's where the call has none (as requests does)."""
-    if not given or not given.get("response"):
+def merge_hooks(defaults: Mapping[str, Any], given: Any) -> Mapping[str, Any]:
+    """Return the call's hooks, or the session's where the call has none (as requests does).
+
+    Raises:
+        InvalidRequest: There is no such event.
+    """
+    if given is None:
         return defaults
-    return given
+    if not isinstance(given, Mapping) or set(given) - {"response"}:
+        raise InvalidRequest("hooks= must be a mapping with the one key 'response'")
+    hooks: Mapping[str, Any] = given
+    return hooks if hooks.get("response") else defaults
 
 
 def merge_proxies(

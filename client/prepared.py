@@ -2,8 +2,7 @@
 
 The law of the room: all arguments are checked here, before a socket is touched; a prepared request may be edited
 until it is sent, so the framing fields are settled last, in `PreparedRequest.wire_fields`, from the body as it is
-then. The steps and their names are those that requests documents. RFC 9110 section 9.1 (methods), RFC 9112 section
-6 (framing).
+then. Steps and names are those of requests. RFC 9110 section 9.1 (methods), RFC 9112 section 6 (framing).
 """
 
 from __future__ import annotations
@@ -352,7 +351,7 @@ class PreparedRequest(Hooked):
         return self.copy()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle all but streams and callables, which say so if they are to be sent, and an auth's dialogue.
+        """Pickle all but streams and local functions, which say so if they are to be used, and an auth's dialogue.
 
         An error carries its request, and must reach another process in any case.
         """
@@ -364,7 +363,11 @@ class PreparedRequest(Hooked):
             state["body"] = gone = used_up()
             state["_wire"] = (gone, gone)
         if callable(self.trailers):
-            state["trailers"] = _trailers_are_gone
+            state["trailers"] = _lost
+        state["hooks"] = {
+            event: [_lost if "<" in getattr(hook, "__qualname__", "") else hook for hook in hooks]
+            for event, hooks in self.hooks.items()
+        }
         return state
 
     def __repr__(self) -> str:
@@ -491,6 +494,8 @@ class PreparedRequest(Hooked):
             self._fields = [*(self._fields or ()), (name, value)]
 
 
-def _trailers_are_gone() -> NoReturn:
+def _lost(*_: object, **__: object) -> NoReturn:
     """Stand for a callable that could not go along to another process."""
-    raise UnrewindableBodyError("trailers= was a callable, and was lost when the request was pickled")
+    raise UnrewindableBodyError(
+        "a callable of this request (trailers= or a hook) was lost when it was pickled"
+    )

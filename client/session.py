@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from client.arguments import GetArguments, PostArguments, PutArguments, RequestArguments, SendArguments
-    from client.exchange import CallOptions
+    from client.call_options import CallOptions
     from client.headers import CaseInsensitiveDict
     from client.response import Response
     from client.retries import Attempt, Retry
@@ -63,7 +63,8 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         trust_env: Read proxies, CA bundle and netrc from the environment, once, at the first call.
         max_redirects: Hops that are followed; one more raises `TooManyRedirects`.
         redirect_headers: Names of further header fields that go along to another origin.
-        limits: `client.PoolLimits`: how many connections there may be, and how long an idle one is kept.
+        limits: `client.PoolLimits`: how many connections there may be (never fewer than workers), and how long an
+            idle one is kept.
         workers: Threads for `submit`, `map` and `as_completed`. Default: four a CPU, at most 32.
         offload: Run every verb on a worker as well and wait for it, so that the total timeout holds whatever blocks.
         transport: Carries requests out in place of the network, such as `client.testing.MockTransport`.
@@ -421,4 +422,8 @@ def session() -> Session:
 def _limits_for(limits: PoolLimits | None, workers: int) -> PoolLimits:
     """Return the pool's limits, with room for all workers at one origin."""
     limits = DEFAULT_LIMITS if limits is None else limits
+    if type(workers) is not int or workers < 1:
+        raise InvalidRequest(f"workers={workers!r}: expected a number of threads, at least 1")
+    if type(limits) is not PoolLimits or limits.total < 1 or limits.per_origin < 1:
+        raise InvalidRequest(f"limits={limits!r}: expected a PoolLimits with room for a connection")
     return limits._replace(total=max(limits.total, workers), per_origin=max(limits.per_origin, workers))

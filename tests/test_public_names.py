@@ -27,7 +27,7 @@ PROTOCOL = set(
     """
     CLIENT CLOSED CloseReason Connection ConnectionClosed DONE Data ERROR EndOfMessage Event Headers IDLE
     InformationalResponse Limits LocalProtocolError MIGHT_SWITCH_PROTOCOL MUST_CLOSE NEED_DATA PAUSED PRODUCT_ID
-    ProtocolError RemoteProtocolError Request Response SEND_BODY SEND_RESPONSE SERVER SWITCHED_PROTOCOL
+    ProtocolError RemoteProtocolError Request Response SEND_BODY SEND_RESPONSE SERVER SWITCHED_PROTOCOL Sentinel
     """.split()
 )
 

@@ -82,7 +82,7 @@ def _read_only(name: str) -> Any:
     arrives would leave that response's body to the next request.
     """
 
-    def refuse(event: Event, value: object = None) -> None:
+    def refuse(event: Event, _value: object = None) -> None:
         raise AttributeError(f"{type(event).__name__}.{name} is read-only: make a new event")
 
     return property(attrgetter(f"_{name}"), refuse, refuse)
