@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from os import urandom
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
@@ -18,12 +18,13 @@ from client.logs import DEBUG, logger
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
 from client.response import Response
 from client.retries import Attempt, declared_idempotent, may_resend, why_not_resent
-from client.timeouts import DEFAULT_TIMEOUTS, Deadline
+from client.seams import call_hooks, send_through
+from client.timeouts import Deadline
 from client.transport.cancel import CancelToken
 from client.transport.wire import Call, WireRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from client.call_options import CallOptions
     from client.request import PreparedRequest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from client.transport.wire import Body, Transport
     from client.url import URL
 
-__all__ = ["add_cookies", "run", "transact"]
+__all__ = ["add_cookies", "next_request", "run", "transact"]
 
 #: The answer of a peer that does not do ``Expect: 100-continue`` (RFC 9110 section 15.5.18).
 _EXPECTATION_FAILED: Final = 417
@@ -133,25 +134,20 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
     if adapter is None:
         response = transact(session._transport, request, options, call)
     else:
-        response = adapter.send(request, **_send_arguments(options))
+        response = send_through(adapter, request, options, call)
+    _keep_cookies(session, url, response)
+    if request.hooks.get("response"):
+        answer = response
+        response = call_hooks(session, request, answer, options, call)
+        if response is not answer:
+            _keep_cookies(session, url, response)
+    return response
+
+
+def _keep_cookies(session: Session, url: URL, response: Response) -> None:
     if response._has_field(b"set-cookie"):
         set_cookies = [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
         session.cookies.store(url, set_cookies, time())
-    hooks = request.hooks["response"]
-    return _hooked(response, hooks, options) if hooks else response
-
-
-def _hooked(response: Response, hooks: Sequence[Callable[..., Any]], options: CallOptions) -> Response:
-    """Return what the hooks make of *response*; where one raises, nobody is left to read it."""
-    for hook in hooks:
-        try:
-            replacement = hook(response, **_send_arguments(options))
-        except BaseException:
-            response.close()
-            raise
-        if replacement is not None:
-            response = replacement
-    return response
 
 
 def transact(transport: Transport, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
@@ -404,6 +400,16 @@ def add_cookies(session: Session, request: PreparedRequest) -> None:
         request._has_jar_cookies = True
 
 
+def next_request(session: Session, request: PreparedRequest, response: Response) -> PreparedRequest | None:
+    """Return the request that *response*, the answer to *request*, leads to; None if it is no redirect.
+
+    Raises:
+        RedirectError: It leads to where nobody may go.
+    """
+    redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
+    return None if redirect is None else _following(session, request, redirect)
+
+
 def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | None:
     """Return where *response* leads, None if it is no redirect; RedirectError gets the response attached."""
     locations = [value for name, value in response._raw_fields() if name.lower() == b"location"]
@@ -430,15 +436,3 @@ def _following(session: Session, request: PreparedRequest, redirect: Redirect) -
         if following._netrc is not None:
             following._netrc.authorize(following, redirect.url)
     return following
-
-
-def _send_arguments(options: CallOptions) -> dict[str, Any]:
-    """Return what requests passes to adapters and hooks beside the request or response."""
-    timeouts = options.timeouts
-    return {
-        "stream": options.stream,
-        "timeout": None if timeouts == DEFAULT_TIMEOUTS else (timeouts.connect, timeouts.read),
-        "verify": options.tls.verify,
-        "cert": options.tls.cert,
-        "proxies": {} if options.proxies is None else options.proxies.as_dict(),
-    }

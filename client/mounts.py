@@ -10,6 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidSchema, TooManyRedirects
+from client.exchange import next_request
 from client.timeouts import NOT_GIVEN
 from client.transport.pool import ConnectionPool
 from client.url import UNIX_SCHEME, parse_url
@@ -76,7 +77,7 @@ class Mounts:
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Return the URL that `resolve_redirects` would go to after *resp*; None if it is not a redirect."""
-        following = resp.next
+        following = self._after(resp, resp.request)
         return None if following is None else following.url
 
     def resolve_redirects(
@@ -95,7 +96,7 @@ class Mounts:
 
         Args:
             resp: Where to start; nothing is yielded if it is no redirect.
-            req: Not used, *resp* knows its request; requests' signature.
+            req: The request that *resp* answers.
             stream, timeout, verify, cert, proxies: For each step, as `Session.send` takes them.
             yield_requests: Yield the `PreparedRequest` of the first step instead, and send nothing.
             adapter_kwargs: Further arguments of `Session.send`.
@@ -108,7 +109,7 @@ class Mounts:
             RequestException: As `Session.send`.
         """
         history: list[Response] = []
-        while (following := resp.next) is not None:
+        while (following := self._after(resp, req)) is not None:
             if yield_requests:
                 yield following
                 return
@@ -117,12 +118,17 @@ class Mounts:
                 message = f"Exceeded {self.max_redirects} redirects."
                 raise TooManyRedirects(message, response=resp)
             resp.close()
+            req = following
             resp = self.send(  # type: ignore[attr-defined]  # the session's
                 following, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies,
                 **adapter_kwargs, allow_redirects=False,
             )  # fmt: skip
             resp.history = history.copy()
             yield resp
+
+    def _after(self, resp: Response, req: PreparedRequest) -> PreparedRequest | None:
+        """Return the request that *resp* leads to, also where no session has asked for it yet."""
+        return resp.next or next_request(self, req, resp)  # type: ignore[arg-type]  # the session
 
     def _adapter_for(self, url: URL) -> BaseAdapter | None:
         """Return the adapter that *url* is to be sent by, None for this session's own transport."""

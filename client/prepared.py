@@ -1,8 +1,8 @@
 """`PreparedRequest`: a checked request, as it goes to the wire.
 
 The law of the room: all arguments are checked here, before a socket is touched; a prepared request may be edited
-until it is sent, so the framing fields are settled last, in `PreparedRequest.wire_fields`, from the body as it is
-then. Steps and names are those of requests. RFC 9110 section 9.1 (methods), RFC 9112 section 6 (framing).
+until it is sent, so the framing fields are settled last, in `PreparedRequest.wire_fields`, from the body as it is then.
+Steps and names are those that requests documents. RFC 9110 section 9.1 (methods), RFC 9112 section 6 (framing).
 """
 
 from __future__ import annotations
@@ -495,7 +495,7 @@ class PreparedRequest(Hooked):
 
 
 def _lost(*_: object, **__: object) -> NoReturn:
-    """Stand for a callable that could not go along to another process."""
+    """Stand for a callable that pickle cannot take along."""
     raise UnrewindableBodyError(
         "a callable of this request (trailers= or a hook) was lost when it was pickled"
     )

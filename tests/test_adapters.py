@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import ssl
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
@@ -285,6 +286,71 @@ def test_an_adapter_connects_from_an_address(no_leaks: None) -> None:
     with LoopbackServer() as server, client.Session() as session:
         session.mount("http://", adapter)
         assert 200 == session.get(server.url).status_code
+
+
+def test_no_proxy_holds_for_a_mounted_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with LoopbackServer() as server, client.Session() as session:
+        session.mount("http://", HTTPAdapter())
+        assert 200 == session.get(server.url).status_code
+
+
+def test_a_mounted_adapter_keeps_to_what_only_the_call_knows(no_leaks: None) -> None:
+    """The limits, the deadline and the stop switch of a call are not among requests' five arguments."""
+    with LoopbackServer() as server, client.Session() as session:
+        for adapter in (HTTPAdapter(), Seen()):
+            session.mount("http://", adapter)
+            with pytest.raises(client.BodyTooLarge):
+                session.get(f"{server.url}/bytes/1000", max_body=10)
+            with pytest.raises(client.TotalTimeout):
+                session.get(f"{server.url}/delay/30", timeout=client.Timeouts(total=0.05))
+            future = session.submit("GET", f"{server.url}/delay/30")
+            assert future.cancel()
+            with pytest.raises(CancelledError):
+                future.result()
+
+
+def test_limits_hold_for_what_a_foreign_adapter_answers() -> None:
+    session = client.Session(max_body=3)
+    session.mount("http://", Canned())
+    with pytest.raises(client.BodyTooLarge):
+        session.get("http://h.test/")
+    assert session.get("http://h.test/", max_body=None).elapsed.total_seconds() > 0
+
+
+def test_redirects_of_a_response_that_no_session_has_seen() -> None:
+    session = client.Session()
+    session.mount("http://h.test/", Canned())
+    response = Canned({"Location": "/next"}).send(client.Request("GET", "http://h.test/first").prepare())
+    response.status_code = 302
+
+    assert ["http://h.test/next"] == [
+        step.url for step in session.resolve_redirects(response, response.request)
+    ]
+    assert "http://h.test/next" == session.get_redirect_target(response)
+
+
+def test_cookies_of_what_a_hook_puts_in_place_are_kept() -> None:
+    session = client.Session(
+        transport=MockTransport(lambda request: MockResponse(headers=[("Set-Cookie", "a=1")]))
+    )
+    other = Canned({"Set-Cookie": "b=2"}).send(client.Request("GET", "http://h.test/").prepare())
+    session.get("http://h.test/", hooks={"response": lambda response, **_: other})
+
+    assert {"a": "1", "b": "2"} == session.cookies.get_dict()
+
+
+def test_hooks_of_a_prepared_request_may_be_edited() -> None:
+    called: list[int] = []
+    session = client.Session(transport=MockTransport(lambda request: MockResponse(204)))
+    prepared = session.prepare_request(client.Request("GET", "http://h.test/"))
+    prepared.hooks = {}
+    session.send(prepared)
+    prepared.hooks = {"response": lambda response, **_: called.append(response.status_code)}  # type: ignore[dict-item]
+    session.send(prepared)
+
+    assert [204] == called
 
 
 def test_a_proxy_of_the_call_holds_for_a_mounted_adapter(scripted_server: ScriptedServer) -> None:

@@ -119,6 +119,33 @@ def test_any_callable_authenticates(echo: str) -> None:
     assert "kenneth" == requests.get(echo, auth=PizzaAuth("kenneth")).json()["headers"]["X-Pizza"]
 
 
+def test_an_auth_object_may_register_a_hook_that_answers_a_challenge(server: LoopbackServer) -> None:
+    """How auth plugins for requests do it: read the answer, send the request once more on its connection."""
+
+    class Answering(AuthBase):
+        def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+            r.register_hook("response", self.answer)
+            return r
+
+        def answer(self, r: requests.Response, **kwargs: Any) -> requests.Response:
+            if r.status_code != 401:
+                return r
+            r.content  # noqa: B018  # reads it, so that the connection is free
+            r.close()
+            again = r.request.copy()
+            HTTPBasicAuth("user", "pass")(again)
+            answered: requests.Response = r.connection.send(again, **kwargs)
+            answered.history.append(r)
+            answered.request = again
+            return answered
+
+    with requests.Session() as session:
+        response = session.get(f"{server.url}/basic-auth/user/pass", auth=Answering())
+
+    assert (200, [401]) == (response.status_code, [hop.status_code for hop in response.history])
+    assert 1 == server.stats.connections
+
+
 def test_auth_objects_compare_by_what_they_hold() -> None:
     for kind in (HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth):
         assert kind("user", "pass") == kind("user", "pass")

@@ -1,0 +1,82 @@
+"""requests' seams in a call: what adapters and hooks are called with, and what is made of their answers.
+
+Both are written by others, for requests: they get its five arguments and know nothing of the rest.  So the rest, the
+deadline, the stop switch and the limits of the call under way, travels with the request; `HTTPAdapter` finds it there.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from client.hooks import dispatch_hook
+from client.timeouts import DEFAULT_TIMEOUTS
+
+if TYPE_CHECKING:
+    from client.adapters import BaseAdapter
+    from client.call_options import CallOptions
+    from client.request import PreparedRequest
+    from client.response import Response
+    from client.session import Session
+    from client.transport.wire import Call
+
+__all__ = ["call_hooks", "send_through"]
+
+
+def send_through(
+    adapter: BaseAdapter, request: PreparedRequest, options: CallOptions, call: Call
+) -> Response:
+    """Send *request* by *adapter* and return what it answers, bound to the limits of the call.
+
+    Raises:
+        Exception: Whatever the adapter raises.
+    """
+    started = monotonic()
+    request._under_way = (options, call)
+    try:
+        response = adapter.send(request, **_arguments(options, call))
+    finally:
+        request._under_way = None
+    if response._wire is None:  # not by a transport of ours
+        response.elapsed = timedelta(seconds=monotonic() - started)
+        response._max_body, response._max_ratio = options.max_body, options.max_ratio
+    return response
+
+
+def call_hooks(
+    session: Session, request: PreparedRequest, response: Response, options: CallOptions, call: Call
+) -> Response:
+    """Return what the hooks of *request* make of *response*.
+
+    A hook may send the request, or a copy, once more by ``response.connection.send(request, **kwargs)``: how auth
+    plugins for requests answer a challenge.
+
+    Raises:
+        Exception: Whatever a hook raises.
+    """
+    if response.connection is None:
+        response.connection = session.get_adapter(url=request.url or "")
+    request._under_way = (options, call)
+    try:
+        response = dispatch_hook("response", request.hooks, response, **_arguments(options, call))
+    except BaseException:
+        response.close()  # nobody is left to read it
+        raise
+    finally:
+        request._under_way = None
+    if response.request is not None:
+        response.request._under_way = None  # a copy has taken it along
+    return response
+
+
+def _arguments(options: CallOptions, call: Call) -> dict[str, Any]:
+    """Return what requests passes beside the request or response. Proxies are those for this very URL."""
+    timeouts = options.timeouts
+    return {
+        "stream": options.stream,
+        "timeout": None if timeouts == DEFAULT_TIMEOUTS else (timeouts.connect, timeouts.read),
+        "verify": options.tls.verify,
+        "cert": options.tls.cert,
+        "proxies": {} if call.proxy is None or options.proxies is None else options.proxies.as_dict(),
+    }
