@@ -346,9 +346,7 @@ class PreparedRequest(Hooked):
         twin.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
         return twin
 
-    def __copy__(self) -> PreparedRequest:
-        """As `copy`; the default would take the state for pickling, which has no stream."""
-        return self.copy()
+    __copy__ = copy  # the default would take the state for pickling, which has no stream
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle all but streams and local functions, which say so if they are to be used, and an auth's dialogue.
