@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import re
 import signal
 import subprocess
 import sys
@@ -155,10 +156,14 @@ def test_a_response_that_the_consumer_lets_go_is_gone(name: str) -> None:
 
 INTERRUPTED = """
 import sys, client
+def jobs():
+    for number in range(23):
+        if number == 10:  # eight ahead, three taken: from here on it waits inside of map
+            print("waiting", flush=True)
+        yield sys.argv[1] + ("/bytes/5" if number < 3 else "/drip?bytes=9999")
 with client.Session(workers=4, trust_env=False) as session:
-    jobs = [sys.argv[1] + "/bytes/5"] * 3 + [sys.argv[1] + "/drip?bytes=9999"] * 20
     try:
-        for response in getattr(session, sys.argv[2])(jobs):
+        for response in getattr(session, sys.argv[2])(jobs()):
             print(len(response.content), flush=True)
     except KeyboardInterrupt as interrupt:
         print(*interrupt.__notes__)
@@ -177,8 +182,10 @@ def test_ctrl_c_stops_all_and_says_how_far_it_came(server: LoopbackServer, name:
     command = [sys.executable, "-c", INTERRUPTED, server.url, name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
-        assert ["5\n"] * 3 == [process.stdout.readline() for _ in range(3)]
+        assert ["5\n", "5\n", "5\n", "waiting\n"] == [process.stdout.readline() for _ in range(4)]
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
 
-    assert "3 requests done, 8 stopped\nfine\n" == output
+    assert re.fullmatch(r"3 requests done, [78] stopped\nfine\n", output), (
+        output
+    )  # the last may just be begun

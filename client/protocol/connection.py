@@ -14,7 +14,15 @@ from .body_readers import LengthReader, body_reader
 from .buffer import ReceiveBuffer
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import ConnectionClosed, Data, EndOfMessage, Event, InformationalResponse, Request, Response
-from .framing import UNTIL_CLOSE, comma_list, framing_fault, has_close, request_body, response_body
+from .framing import (
+    NO_CONTENT_STATUS_CODES,
+    UNTIL_CLOSE,
+    comma_list,
+    framing_fault,
+    has_close,
+    request_body,
+    response_body,
+)
 from .readers import (
     NOTHING_TO_READ,
     REFUSE_TO_READ,
@@ -184,7 +192,8 @@ class Connection:
             LocalProtocolError: `close_reason` says why not, or one of the messages is not complete. Nothing
                 changes.
         """
-        if (self._buffer or self._eof) and (reason := self.close_reason) is not None:
+        buffer = self._buffer
+        if (self._eof or buffer.start < len(buffer.data)) and (reason := self.close_reason) is not None:
             raise LocalProtocolError(f"not in a reusable state: {reason.value}")
         self._state.start_next_cycle()
         self._request_method = None
@@ -321,7 +330,11 @@ class Connection:
         elif self._eof:
             raise RuntimeError("received close, then received more data?")
         else:
-            self._buffer.append(data)
+            buffer = self._buffer
+            if buffer.start < len(buffer.data):
+                buffer.append(data)
+            else:  # as `append` does, a call less
+                buffer.data, buffer.start = data, 0
         return self._events()
 
     def next_event(self) -> Event | Pause:
@@ -442,7 +455,9 @@ class Connection:
             self._state.disable_keep_alive(self._head_reader.close_reason)
         if length == UNTIL_CLOSE:
             self._state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
-        elif framing_fault(control, status_code, response._http_version):
+        elif (b"transfer-encoding" in control or status_code in NO_CONTENT_STATUS_CODES) and framing_fault(
+            control, status_code, response._http_version
+        ):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
         if length >= 0:  # as `body_reader` does, a call less
             self._reader = LengthReader(self._buffer, length)
@@ -462,7 +477,7 @@ class Connection:
         upgrade = modern and b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
         self._state.process_request(role, request._method == b"CONNECT", upgrade)
         self._request_method = request._method
-        if has_close(control):
+        if b"connection" in control and has_close(control):
             self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
         if not modern:
             self._state.disable_keep_alive(CloseReason.HTTP_1_0)
@@ -478,7 +493,8 @@ class Connection:
         new_state = state.process_response(role, type(response), response._status_code)
         self.client_is_waiting_for_100_continue = False
         if type(response) is Response:
-            if has_close(response._headers.control):
+            control = response._headers.control
+            if b"connection" in control and has_close(control):
                 state.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
             if response._http_version < b"1.1":
                 state.disable_keep_alive(CloseReason.HTTP_1_0)

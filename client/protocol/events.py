@@ -124,7 +124,8 @@ class Request(Event):
         control = headers.control
         if http_version is not CURRENT_VERSION:
             http_version = _version(http_version)
-        check_host(control, http_version)
+        if control.get(b"host") not in _hosts:
+            check_host(control, http_version)
         if len(control) > 1 or b"host" not in control:
             check_framing(control)
         head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, headers.lines)
@@ -313,7 +314,8 @@ def request_from_wire(method: bytes, target: bytes, headers: Headers, http_versi
     Raises:
         LocalProtocolError: No Host in HTTP/1.1, two, or one that is no host.
     """
-    check_host(headers.control, http_version)
+    if headers.control.get(b"host") not in _hosts:
+        check_host(headers.control, http_version)
     event = Request.__new__(Request)
     event._method = method
     event._target = target
@@ -352,11 +354,10 @@ def check_host(control: Mapping[bytes, bytes], http_version: bytes) -> None:
     if host is None:
         if http_version >= b"1.1":
             raise LocalProtocolError("Missing mandatory Host: header")
-    elif host not in _hosts:
-        if HOST.fullmatch(host) is not None:
-            if len(_hosts) < MAX_HOSTS and len(host) <= MAX_HOST_BYTES:
-                _hosts.add(host)
-            return
+    elif HOST.fullmatch(host) is not None:
+        if len(_hosts) < MAX_HOSTS and len(host) <= MAX_HOST_BYTES:
+            _hosts.add(host)
+    else:
         raise LocalProtocolError(f"illegal Host {excerpt(host)}: expected one host, and its port if any")
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "CHUNKED",
     "FORBIDDEN_TRAILERS",
     "MAX_LENGTH",
+    "NO_CONTENT_STATUS_CODES",
     "UNTIL_CLOSE",
     "check_framing",
     "comma_list",
@@ -39,6 +40,8 @@ MAX_LENGTH: Final = 2**63 - 1
 MAX_LENGTH_DIGITS: Final = 20
 
 BODILESS_STATUS_CODES: Final = frozenset((204, 304))
+#: What must not announce content, whoever asks; 205 would have a place for it (RFC 9110 sections 15.3.5, 15.3.6).
+NO_CONTENT_STATUS_CODES: Final = frozenset((204, 205))
 
 # RFC 9110 section 6.5.1: a field that frames, routes, modifies the request, authenticates or says how to
 # process the content must not arrive behind the content, where whoever checks it has long finished.
@@ -60,10 +63,8 @@ def comma_list(control: Control, name: bytes) -> list[bytes]:
 
 
 def has_close(control: Control) -> bool:
-    """Tell whether Connection has the option close. RFC 9112 section 9.6."""
-    return control.get(b"connection", b"keep-alive") != b"keep-alive" and b"close" in comma_list(
-        control, b"connection"
-    )
+    """Tell whether Connection, which *control* has, has the option close. RFC 9112 section 9.6."""
+    return control[b"connection"] != b"keep-alive" and b"close" in comma_list(control, b"connection")
 
 
 def content_length(control: Control) -> int:
@@ -156,6 +157,6 @@ def framing_fault(control: Control, status_code: int, http_version: bytes) -> bo
     """
     if b"transfer-encoding" in control and http_version < b"1.1":
         return True
-    return status_code in (204, 205) and (
+    return status_code in NO_CONTENT_STATUS_CODES and (
         b"transfer-encoding" in control or control.get(b"content-length", b"0") != b"0"
     )
