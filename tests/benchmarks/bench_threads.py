@@ -21,7 +21,7 @@ __all__ = ["run"]
 
 THREADS = 8
 CALLS = 25  # calls a thread in one run
-UNSHARED = {"bare socket", "http.client", "pycurl"}
+UNSHARED = {"bare socket", "http.client", "pycurl", "pycurl + head"}
 
 
 def run(target: Target, pace: Pace) -> Iterator[Table]:

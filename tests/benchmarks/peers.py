@@ -218,6 +218,23 @@ class Pycurl:
         self.handle.close()
 
 
+class PycurlWithHead(Pycurl):
+    """As `Pycurl`, and takes what every other peer hands out as well: the status, and the header lines."""
+
+    def get(self, url: str) -> Timed:
+        perform, handle, pycurl = super().get(url), self.handle, self.pycurl
+
+        def run() -> Any:
+            lines: list[bytes] = []
+            handle.setopt(pycurl.HEADERFUNCTION, lines.append)
+            body = perform()
+            assert lines
+            assert handle.getinfo(pycurl.RESPONSE_CODE) == 200
+            return body
+
+        return run
+
+
 class BareSocket:
     """The floor: a request prepared once, written and its known number of bytes read, nothing parsed."""
 
@@ -273,6 +290,7 @@ class BareSocket:
 PEERS: dict[str, type[Any]] = {
     OURS: Threadwire,
     "pycurl": Pycurl,
+    "pycurl + head": PycurlWithHead,
     "http.client": HttpClient,
     "urllib3": Urllib3,
     "httpx": Httpx,
