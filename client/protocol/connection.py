@@ -192,8 +192,7 @@ class Connection:
             LocalProtocolError: `close_reason` says why not, or one of the messages is not complete. Nothing
                 changes.
         """
-        buffer = self._buffer
-        if (self._eof or buffer.start < len(buffer.data)) and (reason := self.close_reason) is not None:
+        if (self._eof or self._buffer) and (reason := self.close_reason) is not None:
             raise LocalProtocolError(f"not in a reusable state: {reason.value}")
         self._state.start_next_cycle()
         self._request_method = None
@@ -330,11 +329,7 @@ class Connection:
         elif self._eof:
             raise RuntimeError("received close, then received more data?")
         else:
-            buffer = self._buffer
-            if buffer.start < len(buffer.data):
-                buffer.append(data)
-            else:  # as `append` does, a call less
-                buffer.data, buffer.start = data, 0
+            self._buffer.append(data)
         return self._events()
 
     def next_event(self) -> Event | Pause:
