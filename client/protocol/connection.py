@@ -2,8 +2,7 @@
 
 Events go in by `send` and come out as bytes; bytes go in by `receive_data` and come out as events by
 `next_event`. This room only ties the others together: what is legal is in `state`, where bodies end in
-`framing`, the bytes in `readers`, `body_readers` and `writers`. No I/O, no clock, no thread; a connection belongs
-to one caller at a time.
+`framing`, the bytes in `readers`, `body_readers` and `writers`. No I/O, no clock, no thread; one caller at a time.
 """
 
 from __future__ import annotations
@@ -454,12 +453,12 @@ class Connection:
             control, status_code, response._http_version
         ):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
-        if length >= 0:  # as `body_reader` does, a call less
-            self._reader = LengthReader(self._buffer, length)
-        else:
-            self._reader = body_reader(
-                length, self._buffer, self._limits, self.our_role, self._coalesce_chunks
-            )
+        buffer, limits = self._buffer, self._limits
+        self._reader = (
+            LengthReader(buffer, length)  # as `body_reader` does, a call less
+            if length >= 0
+            else body_reader(length, buffer, limits, self.our_role, self._coalesce_chunks)
+        )
 
     # ---- both directions
 
