@@ -182,6 +182,7 @@ class HTTPAdapter(BaseAdapter):
         if call is not None:
             own.deadline.expires_at = call.deadline.expires_at
             own.cancel, own.trace, own.on_informational = call.cancel, call.trace, call.on_informational
+            own.began = call.began
         if call is not None and given is not None and given.proxies and proxies == given.proxies.as_dict():
             own.proxy = call.proxy  # chosen for this URL, no_proxy included
         elif proxies:
@@ -189,6 +190,8 @@ class HTTPAdapter(BaseAdapter):
 
             own.proxy = ProxyMap(proxies).choose(url)
         response = transact(self.poolmanager, request, CallOptions(**settings), own)
+        if call is not None:
+            call.began = own.began
         response.connection = self
         return response
 

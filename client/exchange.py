@@ -17,7 +17,14 @@ from client.headers import CaseInsensitiveDict
 from client.logs import DEBUG, logger
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
 from client.response import Response
-from client.retries import Attempt, declared_idempotent, may_resend, why_not_resent
+from client.retries import (
+    REQUEST_TIMEOUT,
+    Attempt,
+    closed_while_idle,
+    declared_idempotent,
+    may_resend,
+    why_not_resent,
+)
 from client.seams import call_hooks, send_through
 from client.timeouts import Deadline
 from client.transport.cancel import CancelToken
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from client.call_options import CallOptions
     from client.request import PreparedRequest
     from client.session import Session
-    from client.transport.wire import Body, Transport
+    from client.transport.wire import Body, Transport, WireResponse
     from client.url import URL
 
 __all__ = ["add_cookies", "next_request", "run", "transact"]
@@ -166,27 +173,31 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
         request.wire_body(),
         request.wire_trailers(),
     )
-    body = wire_request.body
     progress = options.progress
-    if body is not None:
+    if wire_request.body is not None:
         if options.expect or request._field("Expect") is not None:
             _expect_continue(wire_request, options, call)
         if progress is not None:
-            _report_upload(progress, body, call)
-            progress = None  # one callback tells of one direction: of the body that the caller sends
+            _report_upload(progress, wire_request.body, call)
+            progress = None  # one callback tells of one direction
     tries: _Tries | None = None
-    call.fresh = False
     while True:
         started = monotonic()
         try:
+            is_first = call.began is None
             response = Response._from_wire(
-                transport.round_trip(wire_request, call),
+                (transport.round_trip if is_first else _resumer(transport))(wire_request, call),
                 request,
                 started=started,
                 max_body=options.max_body,
                 max_ratio=options.max_ratio,
                 progress=progress,
             )
+            call.began = call.began or started
+            if response.status_code == REQUEST_TIMEOUT:
+                tries = tries or _Tries(transport, wire_request, options, call)
+                if tries.go_on_instead_of(response):
+                    continue
             if not options.stream and response.status_code not in REDIRECT_STATUSES:
                 response.content  # noqa: B018  # a body that breaks off is a reason to try again
         except RequestException as error:
@@ -195,6 +206,7 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
             elif error.request is not request:
                 raise  # of a call inside this one, that its body or a callback made: it says nothing of ours
             _tell_failure(error, wire_request)
+            call.began = call.began or started
             tries = tries or _Tries(transport, wire_request, options, call)
             tries.go_on_after(error)
             continue
@@ -212,7 +224,13 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
                 continue
         if tries is not None:
             response.attempts = tuple(tries.history)
+            call.fresh = False
         return response
+
+
+def _resumer(transport: Transport) -> Callable[[WireRequest, Call], WireResponse]:
+    """Return what does a call's further round trips: a pool knows whether it was aborted between two of them."""
+    return getattr(transport, "resume", transport.round_trip)
 
 
 class _Tries:
@@ -253,6 +271,25 @@ class _Tries:
                 raise error
             raise final from error
         _let_go_of_frames(error)
+
+    def go_on_instead_of(self, response: Response) -> bool:
+        """Say whether *response* is no answer to this request, which is sent once more then."""
+        request = self._request
+        if not self._may_resend or not closed_while_idle(
+            response.status_code,
+            response.headers.get("connection") or "",
+            reused=getattr(response._wire, "reused", False),
+            method=request.method,
+            idempotent=self._idempotent,
+            replayable=self._replayable,
+        ):
+            return False
+        response.close()
+        self.history.append(Attempt(request.method, request.url.redacted, status=response.status_code))
+        self._may_resend = False
+        self._tell()
+        self._call.fresh = True
+        return True
 
     def wants_another_than(self, response: Response) -> bool:
         """Say whether the status of *response* is worth another try."""
@@ -317,8 +354,13 @@ def _let_go_of_frames(error: BaseException | None) -> None:
 def _tell_response(response: Response, request: WireRequest) -> None:
     log = logger("client.exchange")
     if log is not None and log.isEnabledFor(DEBUG):
-        way = "a connection that was open" if getattr(response._wire, "reused", False) else "a new connection"
-        status, seconds = response.status_code, response.elapsed.total_seconds()
+        wire, status, seconds = response._wire, response.status_code, response.elapsed.total_seconds()
+        way = "a connection that was open" if getattr(wire, "reused", False) else "a new connection"
+        local = (
+            None if wire is None else wire.info.local
+        )  # its port is what `client.pool` names connections by
+        if isinstance(local, tuple):
+            way += f", from port {local[1]}"
         log.debug("%s %s -> %s in %.3f s on %s", request.method, request.url.redacted, status, seconds, way)
 
 

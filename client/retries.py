@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IDEMPOTENT_METHODS",
+    "REQUEST_TIMEOUT",
     "RETRY_STATUSES",
     "Attempt",
     "Retry",
+    "closed_while_idle",
     "declared_idempotent",
     "may_resend",
     "parse_retry_after",
@@ -53,6 +55,9 @@ Kind: TypeAlias = Literal["connect", "read", "status"]
 
 # Trying again gives the same answer, or must not happen behind the caller's back.
 _FINAL_ERRORS: Final = (AddressNotAllowed, ForkError, ProtocolError, SessionClosed, SSLError)
+
+#: The answer of a server that waited too long for a request (RFC 9110 section 15.5.9).
+REQUEST_TIMEOUT: Final = 408
 
 #: 2 to this power times any sensible backoff is past any maximum; more would overflow a float.
 _MAX_EXPONENT: Final = 60
@@ -103,6 +108,26 @@ def may_resend(error: BaseException, method: str, *, idempotent: bool | None, re
     if not _died_idle(error) or not replayable:
         return False
     return _never_left(error) or (method in IDEMPOTENT_METHODS if idempotent is None else idempotent)
+
+
+def closed_while_idle(
+    status: int, connection: str, *, reused: bool, method: str, idempotent: bool | None, replayable: bool
+) -> bool:
+    """Tell whether an answer only says that an idle connection was being closed, so that `may_resend` holds.
+
+    A server may say 408 before it closes an idle connection. Where our request crosses it on the way, the 408
+    looks like its answer; RFC 9110 section 15.5.9 lets the client repeat the request on a new connection. What may
+    not be repeated keeps the 408 as its answer: nobody can tell the two apart.
+
+    Args:
+        status: Of the answer.
+        connection: Its Connection field; a server that goes on with the connection has answered this request.
+        reused, method, idempotent, replayable: As in `may_resend`.
+    """
+    closes = "close" in {option.strip() for option in connection.lower().split(",")}
+    if status != REQUEST_TIMEOUT or not closes or not reused or not replayable:
+        return False
+    return method in IDEMPOTENT_METHODS if idempotent is None else idempotent
 
 
 def why_not_resent(error: BaseException) -> BaseException:

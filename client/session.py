@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from client.defaults import Defaults, default_headers
 from client.download_calls import Downloads
-from client.exceptions import InvalidRequest, SessionClosed
+from client.exceptions import InvalidRequest
 from client.exchange import add_cookies, run
 from client.merging import merge_headers
 from client.mounts import Mounts
@@ -350,7 +350,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         for transport in (self._transport, *pools):
             abort = getattr(transport, "abort", None)
             if abort is not None:
-                abort(SessionClosed("the session was aborted while the call was under way"))
+                abort()
         self.close()
 
     def __enter__(self) -> Self:

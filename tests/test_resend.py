@@ -29,6 +29,11 @@ BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
 SOON = Retry(3, backoff_factor=0)
 
 
+def late(framing: bytes = b"Content-Length: 4\r\n") -> bytes:
+    """Return what some servers say before they close an idle connection."""
+    return b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n%b\r\nlate" % framing
+
+
 @pytest.fixture
 def session() -> Iterator[client.Session]:
     """A session that holds no slot in the end."""
@@ -135,6 +140,56 @@ class TestUnasked:
 
         with pytest.raises(ProtocolError):
             session.get(scripted_server.url)
+
+    @pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])
+    @pytest.mark.parametrize("framing", [b"Content-Length: 4\r\n", b""], ids=["length", "until close"])
+    def test_a_408_that_ends_an_idle_connection_is_no_answer(
+        self, scripted_server: ScriptedServer, session: client.Session, framing: bytes, end: Any
+    ) -> None:
+        """Row C6: it crossed the request on the way; haproxy and apache2 send one before they close."""
+        scripted_server.script(Expect(), Send(OK), Expect(), Send(late(framing)), end)
+        again = scripted_server.answer(OK)
+        session.get(scripted_server.url)
+
+        response = session.get(scripted_server.url)
+
+        assert (200, b"ok") == (response.status_code, response.content)
+        assert 1 == len(again.requests)
+        assert [408] == [attempt.status for attempt in response.attempts]
+
+    @pytest.mark.parametrize(
+        ("method", "arguments"),
+        [("POST", {"data": b"order"}), ("GET", {"idempotent": False}), ("PUT", {"data": iter([b"order"])})],
+        ids=["POST", "idempotent=False", "body used up"],
+    )
+    def test_what_may_not_be_repeated_has_the_408_as_its_answer(
+        self, scripted_server: ScriptedServer, session: client.Session, method: str, arguments: Any
+    ) -> None:
+        body = {"POST": 5, "GET": 0, "PUT": len(b"5\r\norder\r\n0\r\n\r\n")}[method]
+        scripted_server.script(Expect(), Send(OK), Expect(body=body), Send(late()), Close())
+        session.get(scripted_server.url)
+
+        response = session.request(method, scripted_server.url, **arguments)
+
+        assert (408, b"late") == (response.status_code, response.content)
+
+    def test_a_408_on_a_fresh_connection_is_the_answer(
+        self, scripted_server: ScriptedServer, session: client.Session
+    ) -> None:
+        """There it is about this request. The second one comes on the connection that the resend took."""
+        scripted_server.script(Expect(), Send(OK), Expect(), Send(late()), Close())
+        scripted_server.script(Expect(), Send(late()), Close())
+        session.get(scripted_server.url)
+
+        assert 408 == session.get(scripted_server.url).status_code
+
+    def test_a_408_after_which_the_connection_goes_on_is_the_answer(
+        self, scripted_server: ScriptedServer, session: client.Session
+    ) -> None:
+        scripted_server.answer(OK, late().replace(b"Connection: close\r\n", b""))
+        session.get(scripted_server.url)
+
+        assert 408 == session.get(scripted_server.url).status_code
 
     @pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])
     def test_a_body_that_can_be_read_again_is_read_from_where_it_stood(

@@ -322,10 +322,44 @@ def test_calls_are_logged_without_secrets(
         session.get(url)
         session.get(url)
 
-    assert {"client.exchange"} == {record.name for record in caplog.records}
+    assert {"client.exchange", "client.pool"} == {record.name for record in caplog.records}
     assert "/path -> 200 in" in caplog.text
     assert "again" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_the_life_of_each_connection_is_logged(
+    scripted_server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Made, reused, closed and why: what one wants to know where connections come and go."""
+    closing = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    first = scripted_server.script(Expect(), Send(OK), Expect(), Send(OK), Close())
+    scripted_server.script(Expect(), Send(closing), Hold())
+    scripted_server.script(Expect(), Close())
+    scripted_server.script(Expect(), Send(OK[:-1]), Hold())
+    scripted_server.script(Expect(), Send(OK), Hold())
+    url = scripted_server.url
+
+    with caplog.at_level(logging.DEBUG, logger="client"), client.Session(trust_env=False) as session:
+        session.get(url)
+        session.get(url)
+        assert first.finished.wait(5)
+        session.get(url)
+        with pytest.raises(client.ConnectionError):
+            session.get(url)
+        session.get(url, stream=True).close()
+        session.get(url)
+
+    told = [record.getMessage() for record in caplog.records if record.name == "client.pool"]
+    ports = [text.split("from port ")[1].split()[0] for text in told if text.startswith("made")]
+    assert 1 == caplog.text.count(f"on a connection that was open, from port {ports[0]}")
+    assert [
+        (ports[0], "the server closed it, or spoke unasked, meanwhile"),
+        (ports[1], "it serves no other request"),
+        (ports[2], "RemoteDisconnected"),
+        (ports[3], "its response was not read to the end"),
+        (ports[4], "the session was closed"),
+    ] == [tuple(text.split("from port ")[1].split(": ")) for text in told if text.startswith("closed")]
 
 
 def test_who_does_not_log_does_not_import_logging() -> None:

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 import client
+import client.adapters
+from client.auth import HTTPDigestAuth
 from client.exceptions import SessionClosed
-from tests.scripted_server import Expect, Hold, Pause, ScriptedServer, Send, Signal
+from client.retries import Retry
+from tests.scripted_server import Expect, ExpectClosed, Hold, Pause, ScriptedServer, Send, Signal
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -114,6 +117,71 @@ def test_abort_wakes_every_phase(scripted_server: ScriptedServer, slow_resolver:
 
     assert [SessionClosed] == [type(error) for error in raised]
     assert 0 == session._transport._slots  # type: ignore[attr-defined]  # the pool
+
+
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n"
+BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+CHALLENGE = b"HTTP/1.1 401 Who\r\nWWW-Authenticate: Digest realm=r, nonce=n\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("through", ["own transport", "mounted adapter"])
+@pytest.mark.parametrize(
+    ("first", "arguments"),
+    [
+        (REDIRECT, {}),
+        (CHALLENGE, {"auth": HTTPDigestAuth("u", "p")}),
+        (BUSY, {"retries": Retry(1, backoff_factor=0)}),
+    ],
+    ids=["redirect", "auth", "retry"],
+)
+def test_abort_between_two_requests_of_a_call_ends_it(
+    scripted_server: ScriptedServer, through: str, first: bytes, arguments: Any
+) -> None:
+    """At that moment the call neither waits for a connection nor has one: the pool knows nothing of it."""
+    scripted_server.script(Expect(), Send(first), ExpectClosed())
+
+    def abort_in_between(event: str, facts: dict[str, Any]) -> None:
+        if event == "receive.end":
+            session.abort()
+
+    session = client.Session(trust_env=False, trace=abort_in_between)
+    if through == "mounted adapter":
+        session.mount("http://", client.adapters.HTTPAdapter())
+
+    with pytest.raises(SessionClosed, match="aborted"):
+        session.get(scripted_server.url, **arguments)
+
+    session.trace = None
+    scripted_server.answer(OK)
+    assert "ok" == session.get(scripted_server.url).text, "the session works on"
+    session.close()
+
+
+def test_each_aborted_call_raises_an_error_that_names_its_own_request(
+    scripted_server: ScriptedServer,
+) -> None:
+    asked = [threading.Event(), threading.Event()]
+    for event in asked:
+        scripted_server.script(Expect(), Signal(event), ExpectClosed())
+    session = client.Session(trust_env=False)
+    named: list[Any] = []
+
+    def run(path: str) -> None:
+        try:
+            session.get(scripted_server.url + path)
+        except SessionClosed as error:
+            named.append(error.request and error.request.url)
+
+    threads = [threading.Thread(target=run, args=(path,)) for path in ("/1", "/2")]
+    for thread in threads:
+        thread.start()
+    for event in asked:
+        assert event.wait(5)
+    session.abort()
+    for thread in threads:
+        thread.join(5)
+
+    assert [f"{scripted_server.url}/1", f"{scripted_server.url}/2"] == sorted(map(str, named))
 
 
 @pytest.mark.parametrize(

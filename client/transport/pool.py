@@ -14,13 +14,16 @@ import os
 from _queue import Empty, SimpleQueue
 from _thread import allocate_lock
 from collections import OrderedDict, deque
+from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from client.exceptions import InvalidRequest, PoolTimeout, Timeout
+from client.exceptions import InvalidRequest, PoolTimeout, SessionClosed, Timeout
 from client.transport.cancel import CancelToken
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import NetworkOptions, Route, dial
+from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits
+from client.transport.pool_log import tell_closed, tell_handed_over, tell_made, why_unfit
 from client.transport.pool_queue import Place, QueuedCall
 from client.transport.stream import ResponseStream, exchange
 
@@ -29,28 +32,6 @@ if TYPE_CHECKING:
     from client.transport.wire import Call, WireRequest
 
 __all__ = ["DEFAULT_LIMITS", "ConnectionPool", "PoolLimits"]
-
-
-class PoolLimits(NamedTuple):
-    """How many connections a session may have, and how long an unused one is kept.
-
-    Attributes:
-        total: Open connections in all.
-        per_origin: Open connections to one origin (through one proxy, with one set of TLS settings).
-        idle: Unused connections that are kept, in all.
-        idle_seconds: How long an unused one is kept. 50 stays below what servers (60 and more) and address
-            translators (350) usually allow; a server's ``Keep-Alive: timeout=`` shortens it.
-        max_age: Seconds after which a connection serves no further request; None for no limit.
-    """
-
-    total: int = 256
-    per_origin: int = 64
-    idle: int = 32
-    idle_seconds: float = 50.0
-    max_age: float | None = None
-
-
-DEFAULT_LIMITS: Final = PoolLimits()
 
 
 class ConnectionPool:
@@ -90,7 +71,8 @@ class ConnectionPool:
         self._open: set[HTTPConnection] = set()
         self._slots = 0
         self._waiters: deque[QueuedCall] = deque()
-        self._starting: set[CancelToken] = set()  # of calls that wait here, dial or pause
+        self._starting: set[CancelToken] = set()  # of calls that wait here, dial, pause or go on
+        self._aborted_at = -inf
         self._abandoned: SimpleQueue[HTTPConnection] = SimpleQueue()
 
     # -- the seam -------------------------------------------------------------------------------------------------
@@ -125,11 +107,28 @@ class ConnectionPool:
                 connection = self._start_connection(key, request, call)
             turns = connection.turns
             return exchange(connection, request, call, self, started_at)
-        except BaseException:
+        except BaseException as error:
             # Unless its response has handed it back, and it may be another call's by now.
             if connection is not None and connection.turns == turns:
-                self.discard(connection)
+                self.discard(connection, type(error).__name__)
             raise
+
+    def resume(self, request: WireRequest, call: Call) -> ResponseStream:
+        """As `round_trip`, for a call that has done one before; raises also if `abort` came since it began.
+
+        Between two round trips a call may be nowhere in these books, so that `abort` cannot reach it.
+        """
+        token = call.cancel = call.cancel or CancelToken()
+        with self._lock:
+            self._starting.add(token)
+            is_aborted = call.began is not None and call.began < self._aborted_at
+        try:
+            if is_aborted:
+                raise _aborted()
+            return self.round_trip(request, call)
+        finally:
+            with self._lock:
+                self._starting.discard(token)
 
     def close(self) -> None:
         """Close the idle connections; one that is in use closes when its user lets go. The pool stays usable."""
@@ -140,20 +139,20 @@ class ConnectionPool:
             victims = list(self._idle)
             for connection in victims:
                 self._remove(connection)
-        for connection in victims:
-            connection.close()
+        _close(victims, "the session was closed")
         self._reap()
 
-    def abort(self, error: BaseException) -> None:
-        """Make every call under way raise *error*, whatever it waits for, and close the idle connections."""
+    def abort(self) -> None:
+        """Make every call under way raise `SessionClosed`, whatever it waits for; close the idle connections."""
         if self._generation != _generation:
             self._leave_to_parent()
         with self._lock:
+            self._aborted_at = monotonic()
             starting, in_use = list(self._starting), self._open - self._idle.keys()
         for token in starting:
-            token.cancel(error)
+            token.cancel(_aborted())  # an error of its own for each: it will name the call's request
         for connection in in_use:
-            connection.abort(error)
+            connection.abort(_aborted())
         self.close()
 
     def pause(self, seconds: float, call: Call) -> None:
@@ -186,10 +185,10 @@ class ConnectionPool:
                     del self._idle[connection]
                 if connection.expires_at > now and connection.is_alive():
                     return connection
-                self.discard(connection)
-        except BaseException:
+                self.discard(connection, why_unfit(connection, now))
+        except BaseException as error:
             if connection is not None:
-                self.discard(connection)
+                self.discard(connection, type(error).__name__)
             raise
 
     def _start_connection(self, key: Any, request: WireRequest, call: Call) -> HTTPConnection:
@@ -209,9 +208,10 @@ class ConnectionPool:
                 while not waiter.has_slot:
                     self._traced_wait(waiter, call, token)
                     if (connection := waiter.connection) is not None:
-                        if connection.expires_at > monotonic() and connection.is_alive():
+                        now = monotonic()
+                        if connection.expires_at > now and connection.is_alive():
                             return connection
-                        self.discard(connection)
+                        self.discard(connection, why_unfit(connection, now))
                         waiter.connection = None
                 return self._dial(waiter, request, call, token)
             finally:
@@ -239,8 +239,7 @@ class ConnectionPool:
         with self._lock:
             self._waiters.append(waiter)
             victims = self._settle()
-        for victim in victims:
-            victim.close()
+        _close(victims)
         if waiter.is_served():
             return  # the usual case: there was room
         self._reap()
@@ -263,7 +262,7 @@ class ConnectionPool:
                 self._waiters.remove(waiter)
         connection = waiter.connection
         if connection is not None and connection in self._open:
-            self.discard(connection)
+            self.discard(connection, "the call that it was meant for has ended")
             return
         if connection is not None:
             connection.close()
@@ -306,6 +305,7 @@ class ConnectionPool:
         waiter.connection = connection
         with self._lock:
             self._open.add(connection)
+        tell_made(connection, route)
         return connection
 
     def _free_slot(self, key: Any) -> None:
@@ -313,8 +313,7 @@ class ConnectionPool:
         with self._lock:
             self._drop_slot(key)
             victims = self._settle()
-        for victim in victims:
-            victim.close()
+        _close(victims)
 
     # -- taking back (`client.transport.stream.Owner`) -----------------------------------------------------------
 
@@ -330,7 +329,7 @@ class ConnectionPool:
         if limits.max_age is not None:
             connection.expires_at = min(connection.expires_at, connection.created_at + limits.max_age)
         if connection.epoch != self._epoch or connection.expires_at <= now or self.is_foreign(connection):
-            self.discard(connection)
+            self.discard(connection, "the session was closed, or its time is over")
             return
         victims: list[HTTPConnection] = []
         with self._lock:
@@ -343,22 +342,24 @@ class ConnectionPool:
                 if len(self._idle) > limits.idle or oldest.expires_at <= now:
                     self._remove(oldest)
                     victims.append(oldest)
-        for victim in victims:
-            victim.close()
+        if victims:
+            _close(victims)
 
-    def discard(self, connection: HTTPConnection) -> None:
-        """Close *connection* and free its slot. Idempotent."""
+    def discard(self, connection: HTTPConnection, why: str) -> None:
+        """Close *connection*, free its slot, and log *why*. Idempotent."""
         if connection.generation != _generation:
             connection.close_in_child()
             return
         victims: list[HTTPConnection] = []
         with self._lock:
-            if connection in self._open:
+            is_ours = connection in self._open
+            if is_ours:
                 self._remove(connection)
                 victims = self._settle()
         connection.close()
-        for victim in victims:
-            victim.close()
+        if is_ours:
+            tell_closed(connection, why)
+        _close(victims)
 
     def abandon(self, connection: HTTPConnection) -> None:
         """Leave *connection* for the next one who comes by to discard; the only thing a finaliser may do."""
@@ -375,8 +376,8 @@ class ConnectionPool:
             if connection in self._open:
                 self._remove(connection)
                 victims = self._settle()
-        for victim in victims:
-            victim.close()
+        tell_handed_over(connection)
+        _close(victims)
 
     def is_foreign(self, connection: HTTPConnection) -> bool:
         """Say whether *connection* was made by the parent of this process."""
@@ -389,7 +390,7 @@ class ConnectionPool:
                 connection = self._abandoned.get_nowait()
             except Empty:
                 return
-            self.discard(connection)
+            self.discard(connection, "its response was dropped unread")
 
     # -- under the lock -------------------------------------------------------------------------------------------
 
@@ -469,6 +470,18 @@ class ConnectionPool:
                 f"<ConnectionPool open={self._slots} in_use={self._slots - idle} idle={idle} waiting={waiting} "
                 f"origins={len(self._places)}>"
             )
+
+
+def _close(
+    connections: list[HTTPConnection], why: str = "its slot was needed, or more were idle than are kept"
+) -> None:
+    for connection in connections:
+        connection.close()
+        tell_closed(connection, why)
+
+
+def _aborted() -> SessionClosed:
+    return SessionClosed("the session was aborted while the call was under way")
 
 
 _generation = 0

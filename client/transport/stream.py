@@ -52,8 +52,8 @@ class Owner(Protocol):
         """Take back a connection that may serve another request."""
         ...
 
-    def discard(self, connection: HTTPConnection) -> None:
-        """Close a connection that may not, and free its slot. Idempotent."""
+    def discard(self, connection: HTTPConnection, why: str) -> None:
+        """Close a connection that may not, free its slot, and log *why*. Idempotent."""
         ...
 
     def abandon(self, connection: HTTPConnection) -> None:
@@ -368,7 +368,7 @@ class ResponseStream:
                 connection.idle_limit = _keep_alive_seconds(self._head.headers)
             self._owner.release(connection)
         else:
-            self._owner.discard(connection)
+            self._owner.discard(connection, "it serves no other request")
         if self._call.trace is not None:
             seconds = self._body_read_at - self._stamps[3]
             self._call.trace("receive.end", {"bytes": self._received, "seconds": seconds})
@@ -378,7 +378,7 @@ class ResponseStream:
         self._finished = True
         if self._call.cancel is not None:
             self._call.cancel.detach()
-        self._owner.discard(self._connection)
+        self._owner.discard(self._connection, type(error).__name__)
         failure: BaseException = error
         if isinstance(error, (RemoteDisconnected, protocol.RemoteProtocolError)):
             failure = self._broken_body(error)
@@ -460,7 +460,7 @@ class ResponseStream:
         self._failure = StreamConsumedError("the response was closed before its body was read")
         if self._call.cancel is not None:
             self._call.cancel.detach()
-        self._owner.discard(self._connection)
+        self._owner.discard(self._connection, "its response was not read to the end")
 
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, in blocking mode, and the bytes that followed the head.

@@ -142,6 +142,7 @@ class Call:
         proxy: The proxy to use for this hop, None to connect directly.
         cancel: The stop switch, None if nobody holds one.
         fresh: True refuses a pooled connection: the last one turned out to be dead.
+        began: When the call's first request set out (monotonic seconds), set before a further one follows it.
         expect: Send ``Expect: 100-continue`` and wait for the go-ahead before the body.
         on_informational: Called with (status, fields) of each 1xx answer.
         on_sent: Called with the bytes of body sent so far, after each piece.
@@ -149,6 +150,7 @@ class Call:
     """
 
     __slots__ = (
+        "began",
         "cancel",
         "deadline",
         "expect",
@@ -168,6 +170,7 @@ class Call:
         proxy: Proxy | None = None,
         cancel: CancelToken | None = None,
         fresh: bool = False,
+        began: float | None = None,
         expect: bool = False,
         on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = None,
         on_sent: Callable[[int], object] | None = None,
@@ -179,6 +182,7 @@ class Call:
         self.proxy: Proxy | None = proxy
         self.cancel: CancelToken | None = cancel
         self.fresh: bool = fresh
+        self.began: float | None = began
         self.expect: bool = expect
         self.on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = on_informational
         self.on_sent: Callable[[int], object] | None = on_sent

@@ -157,9 +157,9 @@ class Storm:
 
     def check(self, nonce: str, size: int, response: client.Response, body: bytes) -> None:
         """The answer must be this request's, and whole."""
-        if response.status_code == 408:
+        if response.status_code == 408 and (nonce not in self.outcome.repeatable or response.attempts):
             # The unasked-for one came after the connection was found silent and before the request reached the
-            # origin, which nobody can tell from an answer (RFC 9110 section 15.5.9).
+            # origin (RFC 9110 section 15.5.9). One that may not be repeated, or was repeated once, is told.
             self.outcome.note_late()
             return
         expected = body_of(nonce, size)

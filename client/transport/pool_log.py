@@ -1,0 +1,55 @@
+"""What the pool tells the logger ``client.pool`` of each connection: made, closed and why.
+
+Calls tell of a connection's reuse themselves (``client.exchange``).  A connection is known by the port at our end,
+which both logs name.  Nothing is said while a lock is held: a handler is the program's own code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from client.logs import DEBUG, logger
+
+if TYPE_CHECKING:
+    from client.transport.connection import HTTPConnection
+    from client.transport.dialer import Route
+
+__all__ = ["tell_closed", "tell_handed_over", "tell_made", "why_unfit"]
+
+_NAME: Final = "client.pool"
+
+
+def tell_made(connection: HTTPConnection, route: Route) -> None:
+    """Tell that *connection* stands."""
+    log = logger(_NAME)
+    if log is not None and log.isEnabledFor(DEBUG):
+        info = connection.info
+        seconds = info.dns + info.connect + info.tls
+        log.debug("made %s for %r in %.3f s, %s", _named(info), route, seconds, info.tls_version or "no TLS")
+
+
+def tell_closed(connection: HTTPConnection, why: str) -> None:
+    """Tell that *connection* is closed."""
+    log = logger(_NAME)
+    if log is not None and log.isEnabledFor(DEBUG):
+        log.debug("closed %s: %s", _named(connection.info), why)
+
+
+def tell_handed_over(connection: HTTPConnection) -> None:
+    """Tell that the socket of *connection* is the caller's now."""
+    log = logger(_NAME)
+    if log is not None and log.isEnabledFor(DEBUG):
+        log.debug("handed over %s", _named(connection.info))
+
+
+def why_unfit(connection: HTTPConnection, now: float) -> str:
+    """Return why an idle *connection* cannot serve at *now* (monotonic seconds)."""
+    is_expired = connection.expires_at <= now
+    return "it was idle for too long" if is_expired else "the server closed it, or spoke unasked, meanwhile"
+
+
+def _named(info: Any) -> str:
+    peer = info.peer
+    if not isinstance(peer, tuple):
+        return f"the connection to {peer!r}"
+    return f"the connection to {peer[0]} port {peer[1]} from port {info.local[1]}"
