@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from client.lines import ServerSentEvent
     from client.request import PreparedRequest, Request
     from client.response import Response
+    from client.response_limits import ResponseLimits
     from client.retries import Attempt, Retry
     from client.session import Session, session
     from client.status_codes import codes
@@ -133,6 +134,7 @@ __all__ = [
     "RequestsDependencyWarning",
     "RequestsWarning",
     "Response",
+    "ResponseLimits",
     "Retry",
     "RetryError",
     "SSLError",
@@ -179,6 +181,7 @@ _HOMES = {
     "lines": "ServerSentEvent",
     "request": "PreparedRequest Request",
     "response": "Response",
+    "response_limits": "ResponseLimits",
     "retries": "Attempt Retry",
     "session": "Session session",
     "status_codes": "codes",

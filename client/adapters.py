@@ -63,7 +63,8 @@ class HTTPAdapter(BaseAdapter):
     """Sends http and https requests through a pool of its own.
 
     A subclass may override `send`, `init_poolmanager` and `add_headers`. Mounted on a session, it obeys that
-    session's address filter, and takes its resolver, local address and socket options where it has none.
+    session's address filter and response limits, and takes its resolver, local address and socket options where it has
+    none.
 
     Args:
         pool_connections: Accepted for requests' signature; connections to any number of origins are kept.
@@ -171,7 +172,11 @@ class HTTPAdapter(BaseAdapter):
         if given is not None and (given.tls.verify, given.tls.cert) == (tls.verify, tls.cert):
             tls = given.tls  # with the context that it has made, and what else it holds
         timeouts = _timeouts(timeout, given)
-        settings = {} if given is None else {name: getattr(given, name) for name in CallOptions.__slots__}
+        settings = (
+            {}
+            if given is None
+            else {name: getattr(given, name) for name in CallOptions.__slots__ if name != "bounds_body"}
+        )
         is_seen = (
             type(self).send is not HTTPAdapter.send
         )  # who overrides it may want to read the body himself
@@ -241,7 +246,7 @@ class HTTPAdapter(BaseAdapter):
         )
 
     def _obey(self, session: ConnectionPool) -> None:
-        """Make the pool anew with what *session*'s pool says about addresses, where it says anything.
+        """Make the pool anew with what *session*'s pool says about addresses, where it says anything, and its limits.
 
         An address filter guards against requests to a private network; mounting must be no way round it.
         """
@@ -252,6 +257,7 @@ class HTTPAdapter(BaseAdapter):
             resolver=own.options.resolver or session.options.resolver,
             address_filter=_both(own.options.address_filter, session.options.address_filter),
             socket_options=own.options.socket_options or session.options.socket_options,
+            response_limits=session.options.response_limits,
         )
         merged.local = own.options.local or session.options.local
         own.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,13 +23,16 @@ class CallOptions:
     Attributes:
         retries: None for none.
         expect: Ask for ``100 Continue`` before the body: always, never, or from so many bytes on.
+        bounds_body: A limit of the body is not the default, so that a response has to know them.
     """
 
     __slots__ = (
         "allow_redirects",
+        "bounds_body",
         "expect",
         "idempotent",
         "max_body",
+        "max_codings",
         "max_ratio",
         "max_redirects",
         "on_retry",
@@ -54,6 +59,7 @@ class CallOptions:
         progress: Callable[[int, int | None], object] | None = None,
         max_body: int | None = None,
         max_ratio: float | None = None,
+        max_codings: int = DEFAULT_RESPONSE_LIMITS.codings,
         on_retry: Callable[[Attempt], object] | None = None,
     ) -> None:
         """Hold the settings; `Session` documents each."""
@@ -69,4 +75,12 @@ class CallOptions:
         self.progress: Callable[[int, int | None], object] | None = progress
         self.max_body: int | None = max_body
         self.max_ratio: float | None = max_ratio
+        self.max_codings: int = max_codings
+        self.bounds_body: bool = (
+            max_body is not None or max_ratio is not None or max_codings != DEFAULT_RESPONSE_LIMITS.codings
+        )
         self.on_retry: Callable[[Attempt], object] | None = on_retry
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return what the constructor takes."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "bounds_body"}

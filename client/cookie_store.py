@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.set_cookie import Cookie, canonical_domain, has_subdomains, parse_set_cookie, path_matches
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from client.url import URL
 
 __all__ = ["CookieStore"]
-
-#: Cookies kept of what servers set, for one domain and in all; RFC 6265bis section 5.7 and 6.1.
-MAX_PER_DOMAIN: Final = 50
-MAX_TOTAL: Final = 3000
-
-#: Bytes of the Cookie field that stored cookies may fill. A server that sets more would make every later request
-#: fail with 400 or 431, for its sibling hosts too (CVE-2022-32205); nginx and Apache take 8 KiB a line.
-MAX_HEADER: Final = 8190
 
 _Key: TypeAlias = "tuple[str, str, bool]"  # name, path, host-only
 _Entries: TypeAlias = "dict[_Key, tuple[int, Cookie]]"  # serial number by creation, cookie
@@ -53,15 +46,20 @@ class CookieStore:
 
     A cookie without a domain is bound to no host: it goes where the caller sends a request, and never where a
     redirect to another origin leads.
+
+    Attributes:
+        limits: What servers may make of it; see `ResponseLimits`. A session that is given some sets them here.
+        last_used: Seconds since 1970.
     """
 
-    __slots__ = ("_domains", "_serial", "last_used")
+    __slots__ = ("_domains", "_serial", "last_used", "limits")
 
     def __init__(self) -> None:
         """Make an empty store."""
         self._domains: dict[str, _Entries] = {}
         self._serial = 0
-        self.last_used: float = 0.0  # seconds since 1970
+        self.limits: ResponseLimits = DEFAULT_RESPONSE_LIMITS
+        self.last_used: float = 0.0
 
     # -- for the exchange ---------------------------------------------------------------------------------
 
@@ -76,8 +74,9 @@ class CookieStore:
         RFC 6265bis section 5.7.
         """
         self.last_used = now
+        limits = self.limits
         for value in values:
-            cookie = parse_set_cookie(value, url, now)
+            cookie = parse_set_cookie(value, url, now, limits.cookie)
             if cookie is None:
                 continue
             with _lock:
@@ -86,7 +85,7 @@ class CookieStore:
                 by_owner = canonical_domain(url.host) == cookie.domain
                 if cookie.is_expired(now):
                     self._drop(cookie, by_owner=by_owner)
-                else:
+                elif limits.cookies and limits.cookies_per_domain:
                     self._put(cookie, by_owner=by_owner)
                     self._make_room(cookie.domain, now)
 
@@ -103,8 +102,8 @@ class CookieStore:
             unbound: False where this is not an origin that the caller chose for this store: after such a redirect,
                 or beside a ``base_url``. What is bound to no host then stays here.
 
-        RFC 6265bis section 5.8.3. Longer paths go first, then older cookies; what does not fit in 8190 bytes
-        stays behind, except the caller's own.
+        RFC 6265bis section 5.8.3. Longer paths go first, then older cookies; what does not fit in
+        ``limits.cookie_header`` bytes stays behind, except the caller's own.
         """
         if not self._domains and not extra:
             return None
@@ -112,12 +111,12 @@ class CookieStore:
         own = extra.matching(url, now) if extra else []
         named = {cookie.name for cookie in own}
         pairs = [_pair(cookie) for cookie in own]
-        size = sum(map(len, pairs)) + 2 * len(pairs)
+        size, most = sum(map(len, pairs)) + 2 * len(pairs), self.limits.cookie_header
         for cookie in self.matching(url, now, unbound=unbound):
             if cookie.name in named:
                 continue
             pair = _pair(cookie)
-            if size + len(pair) <= MAX_HEADER:
+            if size + len(pair) <= most:
                 pairs.append(pair)
                 size += len(pair) + 2
         return "; ".join(pairs).encode("latin-1") if pairs else None
@@ -214,10 +213,10 @@ class CookieStore:
 
     def _make_room(self, domain: str, now: float) -> None:
         """Evict expired cookies, then those not Secure, then the oldest; RFC 6265bis section 5.7."""
-        over = len(self._domains.get(domain, ())) - MAX_PER_DOMAIN
+        over = len(self._domains.get(domain, ())) - self.limits.cookies_per_domain
         if over > 0:
             self._evict(self._domains[domain].values(), over, now)
-        over = len(self) - MAX_TOTAL
+        over = len(self) - self.limits.cookies
         if over > 0:
             self._evict(
                 [entry for entries in self._domains.values() for entry in entries.values()], over, now

@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from client.cookie_store import CookieStore
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 from client.set_cookie import Cookie, canonical_domain, has_subdomains
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ class RequestsCookieJar(CookieStore):
     def copy(self) -> RequestsCookieJar:
         """Return a jar with the same cookies."""
         twin = type(self)()
+        twin.limits = self.limits
         twin.copy_from(self)
         return twin
 
@@ -226,11 +228,12 @@ class RequestsCookieJar(CookieStore):
     __hash__: ClassVar[None] = None  # type: ignore[assignment]  # mutable
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"cookies": list(self)}
+        return {"cookies": list(self), "limits": self.limits}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill the jar as `update` does, so that what a pickle brings is checked too."""
         self.__init__()  # type: ignore[misc]  # unpickling calls no __init__
+        self.limits = state.get("limits", DEFAULT_RESPONSE_LIMITS)
         self.update(state["cookies"])
 
     def __repr__(self) -> str:

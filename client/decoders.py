@@ -21,12 +21,13 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import ContentDecodingError
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
 
-__all__ = ["ACCEPT_ENCODING", "MAX_CODINGS", "STEP", "Decoder", "decoder_for"]
+__all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for"]
 
 #: Bytes of output that one step makes at most, whatever the input promises (CVE-2025-66471: a decoder without
 #: such a bound turns a read of ten bytes into gigabytes).
@@ -34,9 +35,6 @@ STEP: Final = 256 * 1024
 
 #: brotli takes a limit as a hint: it stops after the block that passes it, and its blocks grow up to 256 KiB.
 BROTLI_LIMIT: Final = 64 * 1024
-
-#: Codings that one body may stack, ``identity`` included, over all header lines (CVE-2025-66418).
-MAX_CODINGS: Final = 5
 
 #: RFC 9659: a sender must not use a larger zstd window than 8 MiB, so a receiver need not allocate one.
 ZSTD_WINDOW_LOG: Final = 23
@@ -101,17 +99,20 @@ class Decoder:
                 yield from self._through(piece, depth + 1)
 
 
-def decoder_for(content_encoding: Iterable[str]) -> Decoder | None:
+def decoder_for(
+    content_encoding: Iterable[str], max_codings: int = DEFAULT_RESPONSE_LIMITS.codings
+) -> Decoder | None:
     """Return a decoder for a body, or None to deliver its bytes as they are.
 
     Args:
         content_encoding: The value of each Content-Encoding line, in order; names are case-insensitive.
+        max_codings: How many may be stacked, ``identity`` and all lines counted (CVE-2025-66418).
 
     None means ``identity``, or that one of the codings is unknown or not installed: then the bytes are
     delivered with all codings on, as requests does, and the header says which.
 
     Raises:
-        ContentDecodingError: More than `MAX_CODINGS` codings.
+        ContentDecodingError: More codings than that.
     """
     names = [
         name
@@ -119,8 +120,8 @@ def decoder_for(content_encoding: Iterable[str]) -> Decoder | None:
         for token in value.split(",")
         if (name := token.strip(" \t").lower())
     ]
-    if len(names) > MAX_CODINGS:
-        raise ContentDecodingError(f"{len(names)} content codings; at most {MAX_CODINGS} are decoded")
+    if len(names) > max_codings:
+        raise ContentDecodingError(f"{len(names)} content codings; at most {max_codings} are decoded")
     codings = []
     for name in names:
         if name == "identity":

@@ -21,6 +21,7 @@ from client.headers import CaseInsensitiveDict, encode_fields
 from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
 from client.redirects import same_origin
 from client.request import PreparedRequest
+from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.retries import Retry
 from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, NotGiven, Timeouts
 from client.transport.tls import TLSSettings
@@ -73,8 +74,14 @@ class Defaults:
     on_retry: Callable[[Attempt], object] | None
     hooks: dict[str, list[Callable[..., Any]]]
 
-    def __init__(self, cookies: Any, verify: VerifyTypes | NotGiven) -> None:
+    def __init__(
+        self, cookies: Any, verify: VerifyTypes | NotGiven, response_limits: ResponseLimits | None = None
+    ) -> None:
         """Take over what is behind a property."""
+        limits = DEFAULT_RESPONSE_LIMITS if response_limits is None else response_limits
+        if not isinstance(limits, ResponseLimits):
+            raise InvalidRequest(f"response_limits={limits!r}: expected a ResponseLimits")
+        self._response_limits = limits
         self.cookies = cookies
         self._verify = verify
         self._begin()
@@ -110,7 +117,15 @@ class Defaults:
 
     @cookies.setter
     def cookies(self, cookies: Any) -> None:
-        self._cookies = _as_jar({} if cookies is None else cookies)
+        jar = _as_jar({} if cookies is None else cookies)
+        if self._response_limits is not DEFAULT_RESPONSE_LIMITS:
+            jar.limits = self._response_limits
+        self._cookies = jar
+
+    @property
+    def response_limits(self) -> ResponseLimits:
+        """What a server may send; set by the constructor, since connections are made with it."""
+        return self._response_limits
 
     @property
     def verify(self) -> VerifyTypes:
@@ -284,6 +299,7 @@ class Defaults:
             progress=progress,
             max_body=self.max_body if isinstance(max_body, NotGiven) else max_body,
             max_ratio=self.max_ratio if isinstance(max_ratio, NotGiven) else max_ratio,
+            max_codings=self._response_limits.codings,
             on_retry=self.on_retry,
         )
         if is_plain and not self.stream:

@@ -188,9 +188,8 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
             response = Response._from_wire(
                 (transport.round_trip if is_first else _resumer(transport))(wire_request, call),
                 request,
+                options,
                 started=started,
-                max_body=options.max_body,
-                max_ratio=options.max_ratio,
                 progress=progress,
             )
             call.began = call.began or started

@@ -17,12 +17,14 @@ from client.exceptions import JSONDecodeError, ProtocolError, RequestException, 
 from client.lines import ServerSentEvent, events, split, split_lines
 from client.response_body import READ_SIZE, DecodedReader, RawReader, ResponseBody, foreign_reader
 from client.response_head import REDIRECT_STATI, ResponseHead
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 from client.text import decode, decode_pieces, detect
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping
 
+    from client.call_options import CallOptions
     from client.request import PreparedRequest
     from client.transport.wire import WireResponse
 
@@ -64,6 +66,7 @@ class Response(ResponseHead):
     _text: tuple[bytes, str | None, str] | None = None
     _max_body: int | None = None
     _max_ratio: float | None = None
+    _max_codings: int = DEFAULT_RESPONSE_LIMITS.codings
     _progress: Callable[[int, int | None], object] | None = None
 
     @classmethod
@@ -71,10 +74,9 @@ class Response(ResponseHead):
         cls,
         wire: WireResponse,
         request: PreparedRequest,
+        options: CallOptions,
         *,
         started: float,
-        max_body: int | None = None,
-        max_ratio: float | None = None,
         progress: Callable[[int, int | None], object] | None = None,
     ) -> Response:
         """Wrap *wire*, whose head has just arrived; *started* is when its request set out (monotonic seconds)."""
@@ -83,9 +85,10 @@ class Response(ResponseHead):
         self.status_code = wire.status
         self.request = request
         self._elapsed = monotonic() - started
-        if max_body is not None or max_ratio is not None or progress is not None:
-            self._max_body = max_body
-            self._max_ratio = max_ratio
+        if options.bounds_body or progress is not None:
+            self._max_body = options.max_body
+            self._max_ratio = options.max_ratio
+            self._max_codings = options.max_codings
             self._progress = progress
         return self
 
@@ -353,6 +356,7 @@ class Response(ResponseHead):
                 codings,
                 max_body=self._max_body,
                 max_ratio=self._max_ratio,
+                max_codings=self._max_codings,
                 progress=self._progress,
                 total=int(length) if length is not None and length.isdigit() else None,
             )

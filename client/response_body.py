@@ -21,6 +21,7 @@ from client.exceptions import (
     StreamConsumedError,
 )
 from client.headers import ResponseHeaders
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,7 @@ class ResponseBody:
         codings: The values of Content-Encoding.
         max_body: Bytes that the decoded body may have, None for no limit.
         max_ratio: How many times as large as on the wire it may become by decoding, None for no limit.
+        max_codings: Content codings that may be stacked on it.
         progress: Called with (bytes received so far, total) after each piece; total is *total*.
         total: The body's length on the wire, None if nobody knows.
 
@@ -75,6 +77,7 @@ class ResponseBody:
         "_decoded",
         "_decoder",
         "_max_body",
+        "_max_codings",
         "_max_ratio",
         "_offset",
         "_piece",
@@ -97,6 +100,7 @@ class ResponseBody:
         *,
         max_body: int | None = None,
         max_ratio: float | None = None,
+        max_codings: int = DEFAULT_RESPONSE_LIMITS.codings,
         progress: Callable[[int, int | None], object] | None = None,
         total: int | None = None,
     ) -> None:
@@ -107,6 +111,7 @@ class ResponseBody:
         self._codings = codings
         self._max_body = max_body
         self._max_ratio = max_ratio
+        self._max_codings = max_codings
         self._progress = progress
         self._total = total
         self._decoder: Decoder | None = None
@@ -224,7 +229,7 @@ class ResponseBody:
 
     def _start_decoding(self, data: bytes) -> None:
         if self._decoder is None:
-            self._decoder = decoder_for(self._codings)
+            self._decoder = decoder_for(self._codings, self._max_codings)
             if self._decoder is None:  # not one that we know: delivered as it is
                 self._codings = ()
                 self._steps = iter((data,))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from client.call_options import CallOptions
     from client.headers import CaseInsensitiveDict
     from client.response import Response
+    from client.response_limits import ResponseLimits
     from client.retries import Attempt, Retry
     from client.timeouts import NotGiven, TimeoutTypes
     from client.transport.cancel import CancelToken
@@ -65,6 +66,8 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         redirect_headers: Names of further header fields that go along to another origin.
         limits: `client.PoolLimits`: how many connections there may be (never fewer than workers), and how long an
             idle one is kept.
+        response_limits: `client.ResponseLimits`: what a server may send in heads, chunk lines, trailers, 1xx answers,
+            codings and cookies.
         workers: Threads for `submit`, `map` and `as_completed`. Default: four a CPU, at most 32.
         offload: Run every verb on a worker as well and wait for it, so that the total timeout holds whatever blocks.
         transport: Carries requests out in place of the network, such as `client.testing.MockTransport`.
@@ -113,6 +116,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         max_redirects: int = 30,
         redirect_headers: Iterable[str] = (),
         limits: PoolLimits | None = None,
+        response_limits: ResponseLimits | None = None,
         workers: int | None = None,
         offload: bool = False,
         transport: Transport | None = None,
@@ -128,7 +132,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = None,
     ) -> None:
         """Hold the settings; no connection, thread or file is opened before the first call."""
-        super().__init__(cookies, verify)
+        super().__init__(cookies, verify, response_limits)
         if base_url is not None:  # a subclass written for requests may have an attribute of this name by now
             self.base_url: str | URL | None = parse_url(base_url)
         self.headers: CaseInsensitiveDict = merge_headers(default_headers(), headers)
@@ -158,6 +162,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
                 address_filter=address_filter,
                 local_address=local_address,
                 socket_options=socket_options,
+                response_limits=response_limits,
             ),
             uds,
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidHeader
 from client.http_dates import parse_date
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cookie", "canonical_domain", "has_subdomains", "parse_set_cookie", "path_matches"]
 
-#: Bytes of name and value together, and of one attribute's value; RFC 6265bis section 5.6.
-MAX_COOKIE: Final = 4096
+#: Bytes of one attribute's value; RFC 6265bis section 5.6.
 MAX_ATTRIBUTE: Final = 1024
 
 #: Seconds a cookie lives at most, whatever the server asks; RFC 6265bis section 5.5 (400 days).
@@ -245,13 +245,16 @@ def _suffix_list() -> Callable[[str], bool] | None:
 # -- from a header field ------------------------------------------------------------------------------------
 
 
-def parse_set_cookie(value: bytes, url: URL, now: float) -> Cookie | None:
+def parse_set_cookie(
+    value: bytes, url: URL, now: float, max_size: int = DEFAULT_RESPONSE_LIMITS.cookie
+) -> Cookie | None:
     """Read one Set-Cookie field.
 
     Args:
         value: The field's value; several cookies in one field are not separated (RFC 6265bis section 4.1).
         url: Of the request that it answers.
         now: Seconds since 1970.
+        max_size: Bytes of name and value together.
 
     Returns:
         The cookie; one that is expired already is an order to delete. None if the server may not set it: it
@@ -268,7 +271,7 @@ def parse_set_cookie(value: bytes, url: URL, now: float) -> Cookie | None:
     if not equals:
         name, content = "", pair
     name, content = name.strip(" \t"), content.strip(" \t")
-    if not 0 < len(name) + len(content) <= MAX_COOKIE:
+    if not 0 < len(name) + len(content) <= max_size:
         return None
     attributes = _attributes(rest)
     domain = _domain_for(attributes.get("domain", ""), url)

@@ -43,6 +43,7 @@ BELOW_OR_BESIDE_TRANSPORT = {
     "client.exceptions",
     "client.headers",
     "client.logs",
+    "client.response_limits",
     "client.timeouts",
     "client.url",
 }

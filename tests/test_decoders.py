@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import decoders
-from client.decoders import ACCEPT_ENCODING, MAX_CODINGS, STEP, Decoder, decoder_for
+from client.decoders import ACCEPT_ENCODING, STEP, Decoder, decoder_for
 from client.exceptions import ContentDecodingError
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -273,10 +274,10 @@ def test_more_than_five_codings_are_refused(content_encoding: list[str]) -> None
 
 def test_five_codings_are_undone() -> None:
     coded = TEXT
-    for _ in range(MAX_CODINGS):
+    for _ in range(DEFAULT_RESPONSE_LIMITS.codings):
         coded = gzip.compress(coded)
 
-    assert TEXT == decode(coded, *["gzip"] * MAX_CODINGS, piece=100)
+    assert TEXT == decode(coded, *["gzip"] * DEFAULT_RESPONSE_LIMITS.codings, piece=100)
 
 
 def test_stacked_bombs_keep_one_step_a_coding() -> None:

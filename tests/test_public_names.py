@@ -17,7 +17,7 @@ CLIENT = set(
     ContentDecodingError Download DownloadError DownloadResults FailedDownload FileModeWarning ForkError HTTPError IncompleteBody InvalidBody InvalidHeader InvalidJSONError
     InvalidMethod InvalidProxyURL InvalidRequest InvalidSchema InvalidTimeout InvalidURL JSONDecodeError MissingSchema
     NameResolutionError PoolLimits PoolTimeout PreparedRequest ProtocolError ProxyError ReadTimeout RedirectError
-    RemoteDisconnected Request RequestException RequestsDependencyWarning RequestsWarning Response Retry RetryError SSLError
+    RemoteDisconnected Request RequestException RequestsDependencyWarning RequestsWarning Response ResponseLimits Retry RetryError SSLError
     ServerSentEvent Session SessionClosed StaleConnectionError StreamConsumedError TLSSettings Timeout Timeouts
     TooManyRedirects TotalTimeout URL URLRequired UnrewindableBodyError WriteTimeout __version__ adapters auth codes cookies
     delete exceptions get head hooks options patch post protocol put request session status_codes structures testing utils

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from client import set_cookie
 from client.exceptions import InvalidHeader
-from client.set_cookie import MAX_AGE, MAX_COOKIE, Cookie, parse_set_cookie, path_matches
+from client.set_cookie import MAX_AGE, Cookie, parse_set_cookie, path_matches
 from client.url import parse_url
 
 NOW = 1_000_000
@@ -78,7 +78,7 @@ def test_a_control_character_spoils_the_whole_cookie(where: bytes, octet: int) -
 
 
 def test_name_and_value_have_4096_bytes_and_an_attribute_1024() -> None:
-    assert MAX_COOKIE == len(parsed(b"n=" + b"v" * 4095).value) + 1
+    assert 4096 == len(parsed(b"n=" + b"v" * 4095).value) + 1
     assert parse(b"n=" + b"v" * 4096) is None
     assert parse(b"n" * 4097) is None
     assert "/" + "p" * 1023 == parsed(b"a=b; Path=/" + b"p" * 1023).path

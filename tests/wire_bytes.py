@@ -5,9 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Sequence
 
+from client.call_options import CallOptions
 from client.exceptions import ChunkedEncodingError, StreamConsumedError, Timeout
 from client.request import PreparedRequest
 from client.response import Response
+from client.timeouts import DEFAULT_TIMEOUTS
+from client.transport.tls import TLSSettings
 from client.transport.wire import NO_CONNECTION
 from client.url import parse_url
 
@@ -113,7 +116,10 @@ def response_of(
 ) -> Response:
     """Return the response to `request_to` whose body is *pieces*; *facts* as for `WireBytes`."""
     wire = wire or WireBytes(pieces, headers, **facts)  # type: ignore[arg-type]  # passed on as they are
-    return Response._from_wire(wire, request_to(), started=0.0, max_body=max_body, max_ratio=max_ratio)
+    options = CallOptions(
+        timeouts=DEFAULT_TIMEOUTS, tls=TLSSettings(), max_body=max_body, max_ratio=max_ratio
+    )
+    return Response._from_wire(wire, request_to(), options, started=0.0)
 
 
 def cut(data: bytes, *sizes: int) -> list[bytes]:

@@ -21,7 +21,7 @@ from .events import (
     Response,
 )
 from .headers import Headers
-from .readers import Limits
+from .limits import Limits
 from .state import (
     CLIENT,
     CLOSED,

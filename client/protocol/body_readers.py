@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import re
 
     from .buffer import ReceiveBuffer
-    from .readers import Limits
+    from .limits import Limits
     from .state import Sentinel
 
 __all__ = ["LengthReader", "body_reader"]

@@ -22,11 +22,11 @@ from .framing import (
     request_body,
     response_body,
 )
+from .limits import Limits
 from .readers import (
     NOTHING_TO_READ,
     REFUSE_TO_READ,
     HeadReader,
-    Limits,
     NothingToRead,
     RequestReader,
     ResponseReader,

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
     from .buffer import ReceiveBuffer
     from .events import Data, EndOfMessage, InformationalResponse, Request, Response
+    from .limits import Limits
 
 __all__ = [
     "NOTHING_TO_READ",
     "REFUSE_TO_READ",
     "HeadReader",
-    "Limits",
     "NothingToRead",
     "RequestReader",
     "ResponseReader",
@@ -51,45 +51,6 @@ __all__ = [
 ]
 
 AnyEvent: TypeAlias = "Request | InformationalResponse | Response | Data | EndOfMessage"
-
-
-class Limits:
-    """What a peer may send before it is refused. All sizes in bytes, line ends included.
-
-    Args:
-        head: Start line and fields of one message.
-        fields: Number of fields in one head, and in the trailers of one message.
-        chunk_line: One chunk's size with its extensions.
-        trailers: The trailer section of one message.
-        informational: Number of 1xx responses before the final one.
-    """
-
-    __slots__ = ("chunk_line", "fields", "head", "informational", "trailers")
-
-    def __init__(
-        self,
-        *,
-        head: int = 64 * 1024,
-        fields: int = 256,
-        chunk_line: int = 4 * 1024,
-        trailers: int = 64 * 1024,
-        informational: int = 16,
-    ) -> None:
-        self.head: int = head
-        self.fields: int = fields
-        self.chunk_line: int = chunk_line
-        self.trailers: int = trailers
-        self.informational: int = informational
-
-    def with_sizes(self, size: int) -> Limits:
-        """Return these limits with *size* bytes for all that is limited in bytes."""
-        return Limits(
-            head=size,
-            fields=self.fields,
-            chunk_line=size,
-            trailers=size,
-            informational=self.informational,
-        )
 
 
 class NothingToRead:

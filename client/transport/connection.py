@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from client import protocol
 from client.exceptions import RemoteDisconnected, SSLError
+from client.response_limits import DEFAULT_RESPONSE_LIMITS
 from client.transport.splice import Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from client.exceptions import Timeout
+    from client.response_limits import ResponseLimits
     from client.timeouts import Deadline
     from client.transport.wire import ConnectionInfo
 
@@ -53,6 +55,7 @@ class HTTPConnection:
         key: The pool's key for it.
         generation: The process generation that it was made in; a forked child has a later one.
         epoch: The pool's count of `close` calls when it was made.
+        limits: What may come in on it.
 
     Attributes:
         error: What a wait on this connection must raise once `abort` was called; None before.
@@ -77,13 +80,21 @@ class HTTPConnection:
         "info",
         "is_tls",
         "key",
+        "limits",
         "reused",
         "sock",
         "turns",
     )
 
     def __init__(
-        self, sock: socket.socket, info: ConnectionInfo, key: Any, *, generation: int = 0, epoch: int = 0
+        self,
+        sock: socket.socket,
+        info: ConnectionInfo,
+        key: Any,
+        *,
+        generation: int = 0,
+        epoch: int = 0,
+        limits: ResponseLimits = DEFAULT_RESPONSE_LIMITS,
     ) -> None:
         """Take over *sock*; from now on this object closes it."""
         self.sock: socket.socket = sock
@@ -91,7 +102,10 @@ class HTTPConnection:
         self.key: Any = key
         self.generation: int = generation
         self.epoch: int = epoch
-        self.engine: protocol.Connection = protocol.Connection(protocol.CLIENT, coalesce_chunks=True)
+        self.limits: ResponseLimits = limits
+        self.engine: protocol.Connection = protocol.Connection(
+            protocol.CLIENT, limits=limits, coalesce_chunks=True
+        )
         self.is_tls: bool = info.tls_version is not None
         self._is_kernel_timed = _HAS_KERNEL_TIMEOUTS and not self.is_tls
         self._receive_limit: float | None = None

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from client.exceptions import AddressNotAllowed, ConnectError, ConnectTimeout, InvalidRequest, ProxyError
+from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.transport.race import check_allowed, connect, connect_unix
 from client.transport.resolver import Address, literal, resolve
 from client.transport.tls import TLSSettings
@@ -84,7 +85,7 @@ class Route:
 
 
 class NetworkOptions:
-    """How a session's sockets are made, whatever their route.
+    """How a session's connections are made, whatever their route.
 
     Args:
         resolver: Called with (host, port) instead of `getaddrinfo`, on a resolver thread and within the
@@ -95,12 +96,13 @@ class NetworkOptions:
             known only there.
         local_address: IP address to connect from; the origin's addresses of the other family are left out.
         socket_options: (level, name, value) for `setsockopt` on each TCP socket, before it connects.
+        response_limits: What may come in on them; None for the defaults.
 
     Raises:
         InvalidRequest: *local_address* is no IP address.
     """
 
-    __slots__ = ("address_filter", "local", "resolver", "socket_options")
+    __slots__ = ("address_filter", "local", "resolver", "response_limits", "socket_options")
 
     def __init__(
         self,
@@ -109,8 +111,9 @@ class NetworkOptions:
         address_filter: Callable[[str], bool] | None = None,
         local_address: str | None = None,
         socket_options: Iterable[tuple[int, int, int | bytes]] | None = None,
+        response_limits: ResponseLimits | None = None,
     ) -> None:
-        """Hold the four."""
+        """Hold the five."""
         local = None if local_address is None else literal(local_address, 0)
         if local_address is not None and local is None:
             raise InvalidRequest(f"local_address={local_address!r}: expected an IP address")
@@ -118,6 +121,7 @@ class NetworkOptions:
         self.address_filter: Callable[[str], bool] | None = address_filter
         self.local: Address | None = local
         self.socket_options: tuple[tuple[int, int, int | bytes], ...] = tuple(socket_options or ())
+        self.response_limits: ResponseLimits = response_limits or DEFAULT_RESPONSE_LIMITS
 
 
 class Dialed:
@@ -245,7 +249,7 @@ def _ask(proxy: Proxy, sock: socket.socket, route: Route, options: NetworkOption
         check_allowed(address, options)
         open_socks(sock, proxy, address.text, route.port, waiter)
     elif route.tls is not None:
-        open_tunnel(sock, proxy, route.host, route.port, waiter)
+        open_tunnel(sock, proxy, route.host, route.port, waiter, options.response_limits)
 
 
 def _info(sock: socket.socket, address: Address, route: Route, steps: _Steps) -> ConnectionInfo:

@@ -297,8 +297,9 @@ class ConnectionPool:
         dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
         try:
             connection = HTTPConnection(
-                dialed.sock, dialed.info, waiter.key, generation=self._generation, epoch=self._epoch
-            )
+                dialed.sock, dialed.info, waiter.key,
+                generation=self._generation, epoch=self._epoch, limits=self.options.response_limits,
+            )  # fmt: skip
         except BaseException:
             dialed.sock.close()
             raise

@@ -40,8 +40,7 @@ _LARGEST_STEP: Final = 1 << 20
 #: A run of body bytes must be this long before reading past the engine pays.
 _PASSTHROUGH_MIN: Final = 32768
 
-#: Bytes of an unread body that are taken in to keep its connection, and seconds that `drain` waits for them.
-_DRAIN_LIMIT: Final = 65536
+#: Seconds that `drain` waits for the rest of a body.
 _DRAIN_SECONDS: Final = 0.25
 
 
@@ -412,8 +411,8 @@ class ResponseStream:
     def close(self) -> None:
         """Let go: the connection goes back if the rest of the body is here already, else it is closed.
 
-        Takes no time: only what has arrived is taken in, up to 64 KiB, and can still be read afterwards.
-        Idempotent.
+        Takes no time: only what has arrived is taken in, as far as `ResponseLimits.drain` allows, and can still be read
+        afterwards. Idempotent.
         """
         self._take_in(0.0)
         self._give_up()
@@ -429,12 +428,12 @@ class ResponseStream:
 
     def _take_in(self, seconds: float) -> None:
         """Take in the rest of the body as far as it comes within *seconds* and is short."""
-        connection = self._connection
+        connection, limit = self._connection, self._connection.limits.drain
         if self._finished or connection.engine.their_state is protocol.SWITCHED_PROTOCOL:
             return
         kept = [bytes(self._buffer), self._buffered()]
         size, give_up_at = 0, monotonic() + seconds
-        while connection.engine.passthrough_available() <= _DRAIN_LIMIT and size <= _DRAIN_LIMIT:
+        while connection.engine.passthrough_available() <= limit and size < limit:
             data = connection.receive_ready()
             if data is None:
                 left = give_up_at - monotonic()

@@ -19,6 +19,7 @@ from client.protocol import (
     NEED_DATA,
     Connection,
     EndOfMessage,
+    Limits,
     ProtocolError,
     Request,
     Response,
@@ -39,7 +40,14 @@ _USER_AGENT: Final = b"threadwire"
 _READ_SIZE: Final = 64 * 1024
 
 
-def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: Waiter) -> None:
+def open_tunnel(
+    sock: socket.socket,
+    proxy: Proxy,
+    host: str,
+    port: int,
+    waiter: Waiter,
+    limits: Limits | None = None,
+) -> None:
     """Have an http or https proxy connect *sock* to the origin.
 
     Args:
@@ -49,6 +57,7 @@ def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter:
         host: Name or IP address of the origin, without brackets.
         port: TCP port of the origin.
         waiter: Bounds the waits, in phase ``"proxy"``.
+        limits: Bounds the proxy's answer; None for the engine's defaults.
 
     Raises:
         ProxyError: The proxy answered with another status than 2xx (``status`` has it), with something that is
@@ -60,7 +69,7 @@ def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter:
     fields = [(b"Host", where), (b"User-Agent", _USER_AGENT)]
     if proxy.authorization is not None:
         fields.append((b"Proxy-Authorization", proxy.authorization))
-    connection = Connection(CLIENT)
+    connection = Connection(CLIENT, limits=limits)
     try:
         head = connection.send(Request(method=b"CONNECT", target=where, headers=fields))
         connection.send(EndOfMessage())
