@@ -29,7 +29,7 @@ _EXTENDED: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*+'(.*)", re.IGNORECASE |
 _SEPARATOR: Final = re.compile(r"[/\\]")
 _SPECIAL: Final = re.compile(r'[:*?"<>|]')
 _DEVICE: Final = re.compile(
-    r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])(?=\.|\s*$)", re.IGNORECASE
+    r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])\s*+(?=\.|$)", re.IGNORECASE
 )
 
 
@@ -48,9 +48,9 @@ def suggested_name(disposition: str | None, url: URL) -> str:
 
 def clean_name(name: str) -> str:
     """Return the last component of *name* without what could harm; ``""`` if nothing is left."""
-    name = unicodedata.normalize("NFC", name)
     # "Other" in all its kinds: controls, direction overrides, surrogates, code points without meaning.
     name = "".join(character for character in name if unicodedata.category(character)[0] != "C")
+    name = unicodedata.normalize("NFC", name)  # now that nothing keeps a letter and its accent apart
     name = _SPECIAL.sub("_", _SEPARATOR.split(name)[-1])
     name = name.lstrip(". ").rstrip(". ")
     if _DEVICE.match(name):

@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of the engine, one target for each role; needs atheris, unlike the replay of the corpus."""
+"""Coverage-guided fuzzing: a room of invariants for each target; needs atheris, unlike the replay of the corpus."""

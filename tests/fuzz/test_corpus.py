@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.invariants import check_client_role, check_server_role
-
-CORPUS = Path(__file__).parent / "corpus"
+from tests.fuzz.targets import CORPUS, TARGETS
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("client/*")), ids=lambda path: path.name)
-def test_client_role(path: Path) -> None:
-    check_client_role(path.read_bytes())
+@pytest.mark.parametrize(
+    "path", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_an_input_of_the_corpus(path: Path) -> None:
+    target = TARGETS[path.parent.name]
+    getattr(importlib.import_module(f"tests.fuzz.{target.room}"), target.check)(path.read_bytes())
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("server/*")), ids=lambda path: path.name)
-def test_server_role(path: Path) -> None:
-    check_server_role(path.read_bytes())
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_has_seeds(name: str) -> None:
+    assert any((CORPUS / name).iterdir())
