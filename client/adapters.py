@@ -78,6 +78,7 @@ class HTTPAdapter(BaseAdapter):
 
     poolmanager: Any
     _ssl_context: Any
+    _tls: dict[TLSSettings, TLSSettings]
     _is_around = False
 
     def __init__(
@@ -171,6 +172,8 @@ class HTTPAdapter(BaseAdapter):
         tls = TLSSettings(self._ssl_context if verify is True and self._ssl_context else verify, cert)
         if given is not None and (given.tls.verify, given.tls.cert) == (tls.verify, tls.cert):
             tls = given.tls  # with the context that it has made, and what else it holds
+        else:
+            tls = self._remembered(tls)
         timeouts = _timeouts(timeout, given)
         settings = (
             {}
@@ -224,9 +227,16 @@ class HTTPAdapter(BaseAdapter):
         """Close the idle connections."""
         self.poolmanager.close()
 
+    def _remembered(self, tls: TLSSettings) -> TLSSettings:
+        """Return settings equal to *tls* that were used before, with the context that they have made."""
+        if len(self._tls) >= _MAX_TLS_SETTINGS:
+            self._tls = {}
+        return self._tls.setdefault(tls, tls)
+
     def _make_pool(self) -> None:
         """Call `init_poolmanager`; what a subclass asks urllib3's ``PoolManager`` for is done by a pool of ours."""
         self._ssl_context = None
+        self._tls = {}
         self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)
         asked = getattr(self.poolmanager, "connection_pool_kw", None)
         if asked is None:
@@ -273,7 +283,10 @@ class HTTPAdapter(BaseAdapter):
         self._make_pool()
 
 
-_NOT_PICKLED: Final = frozenset({"poolmanager", "_ssl_context"})
+_NOT_PICKLED: Final = frozenset({"poolmanager", "_ssl_context", "_tls"})
+
+#: Most TLS settings that an adapter remembers; programs use one or two.
+_MAX_TLS_SETTINGS: Final = 16
 
 
 def _timeouts(timeout: Any, given: CallOptions | None) -> Timeouts:

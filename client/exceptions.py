@@ -223,7 +223,14 @@ class AddressNotAllowed(ConnectError):
 
 
 class ProxyError(ConnectError):
-    """The proxy could not be reached, or refused to connect us."""
+    """The proxy could not be reached, or refused to connect us.
+
+    Attributes:
+        status: Why it did not connect us to the origin: the status of its answer to CONNECT, or the code of its SOCKS
+            reply. None if it did not come to that.
+    """
+
+    status: int | None = None
 
 
 class SSLError(ConnectError):

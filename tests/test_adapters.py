@@ -6,6 +6,7 @@ import io
 import pickle
 import ssl
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -248,6 +249,20 @@ def test_what_another_librarys_raw_raises_is_left_alone() -> None:
     session.mount("http://", Canned(raw=Broken()))
     with pytest.raises(LookupError, match="mine"):
         session.get("http://h.test/")
+
+
+def test_roots_are_read_once_for_all_connections(tls_authority: TLSAuthority, tmp_path: Path) -> None:
+    """Each call of an adapter brings settings of its own; parsing a bundle takes longer than a handshake."""
+    bundle = tmp_path / "roots.pem"
+    bundle.write_bytes(tls_authority.bundle.read_bytes())
+    adapter = HTTPAdapter()
+    with LoopbackServer(tls=tls_authority.server_context()) as server:
+        for _ in range(2):
+            request = client.Request("GET", server.url, headers={"Connection": "close"}).prepare()
+            adapter.send(request, verify=str(bundle)).close()
+            bundle.unlink(missing_ok=True)
+        adapter.close()
+        assert 2 == server.stats.connections
 
 
 @pytest.mark.parametrize("how", ["super", "PoolManager"])

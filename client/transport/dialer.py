@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from client.exceptions import AddressNotAllowed, ConnectError, ConnectTimeout, InvalidRequest, ProxyError
 from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
-from client.transport.race import check_allowed, connect, connect_unix
+from client.transport.race import alternate, check_allowed, connect, connect_unix
 from client.transport.resolver import Address, literal, resolve
 from client.transport.tls import TLSSettings
 from client.transport.waiter import Waiter
@@ -162,7 +162,7 @@ def dial(
     Raises:
         NameResolutionError: The host's name has no address.
         AddressNotAllowed: The filter refused every address.
-        ProxyError: The proxy cannot be reached, is not who it should be, or refuses.
+        ProxyError: The proxy cannot be reached, is not who it should be, or refuses (with ``status``, each address).
         SSLError: The origin's TLS is missing, broken or not trusted.
         ConnectError: Any other failure; nothing was sent.
         ConnectTimeout: Too late; ``phase`` is ``"dns"``, ``"connect"``, ``"proxy"`` or ``"tls"``.
@@ -174,13 +174,14 @@ def dial(
         route.tls.context()  # a missing file is found, and the roots are read, before anybody is kept waiting
     steps = _Steps(trace)
     with Waiter(budget, cancel) as waiter:
-        sock, address = _reach(route, options, waiter, steps)
+        proxy = route.proxy
+        if proxy is None:
+            sock, address = _reach(route, options, waiter, steps)
+        elif proxy.scheme == "socks5":
+            sock, address = _reach_by_address(proxy, route, options, waiter, steps)
+        else:
+            sock, address = _reach_through(proxy, route.host, route, options, waiter, steps)
         try:
-            if route.proxy is not None:
-                with steps.step("proxy", proxy=repr(route.proxy)):
-                    if route.proxy.scheme == "https":
-                        sock = _secure(sock, route.proxy, waiter)
-                    _ask(route.proxy, sock, route, options, waiter)
             if route.tls is not None:
                 from client.transport.handshake import wrap
 
@@ -226,6 +227,46 @@ def _of_local_family(addresses: list[Address], host: str, options: NetworkOption
     return usable
 
 
+def _reach_by_address(
+    proxy: Proxy, route: Route, options: NetworkOptions, waiter: Waiter, steps: _Steps
+) -> tuple[socket.socket, Address]:
+    """Look the origin's addresses up here and have the proxy try one after the other, as ``socks5`` means."""
+    with steps.step("dns", host=route.host):
+        addresses = alternate(resolve(route.host, route.port, options.resolver, waiter))
+    failures: list[ConnectError] = []
+    for address in addresses:
+        try:
+            check_allowed(address, options)
+            return _reach_through(proxy, address.text, route, options, waiter, steps)
+        except AddressNotAllowed as error:
+            failures.append(error)
+        except ProxyError as error:
+            if error.status is None:  # about the proxy, not about this address
+                raise
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    is_forbidden = all(isinstance(error, AddressNotAllowed) for error in failures)
+    kind: type[ConnectError] = AddressNotAllowed if is_forbidden else ProxyError
+    raise kind(f"no address of {route.host!r}: {'; '.join(map(str, failures))}") from failures[-1]
+
+
+def _reach_through(
+    proxy: Proxy, host: str, route: Route, options: NetworkOptions, waiter: Waiter, steps: _Steps
+) -> tuple[socket.socket, Address]:
+    """Connect to *proxy* and have it connect us to *host*, the origin's name or address; closes what fails."""
+    sock, address = _reach(route, options, waiter, steps)
+    try:
+        with steps.step("proxy", proxy=repr(proxy)):
+            if proxy.scheme == "https":
+                sock = _secure(sock, proxy, waiter)
+            _ask(proxy, sock, host, route, options, waiter)
+    except BaseException:
+        sock.close()
+        raise
+    return sock, address
+
+
 def _secure(sock: socket.socket, proxy: Proxy, waiter: Waiter) -> socket.socket:
     """Do the TLS handshake with the proxy itself."""
     from client.transport.handshake import wrap
@@ -238,18 +279,16 @@ def _secure(sock: socket.socket, proxy: Proxy, waiter: Waiter) -> socket.socket:
         raise ProxyError(f"{proxy!r}: {error}") from error
 
 
-def _ask(proxy: Proxy, sock: socket.socket, route: Route, options: NetworkOptions, waiter: Waiter) -> None:
-    """Have *proxy* connect *sock* to the origin; a plain http request needs no more than the proxy itself."""
+def _ask(
+    proxy: Proxy, sock: socket.socket, host: str, route: Route, options: NetworkOptions, waiter: Waiter
+) -> None:
+    """Have *proxy* connect *sock* to *host*; a plain http request needs no more than the proxy itself."""
     from client.transport.tunnel import open_socks, open_tunnel
 
-    if proxy.scheme == "socks5h":
-        open_socks(sock, proxy, route.host, route.port, waiter)
-    elif proxy.scheme == "socks5":
-        address = resolve(route.host, route.port, options.resolver, waiter)[0]
-        check_allowed(address, options)
-        open_socks(sock, proxy, address.text, route.port, waiter)
+    if proxy.scheme in ("socks5", "socks5h"):
+        open_socks(sock, proxy, host, route.port, waiter)
     elif route.tls is not None:
-        open_tunnel(sock, proxy, route.host, route.port, waiter, options.response_limits)
+        open_tunnel(sock, proxy, host, route.port, waiter, options.response_limits)
 
 
 def _info(sock: socket.socket, address: Address, route: Route, steps: _Steps) -> ConnectionInfo:
@@ -287,6 +326,7 @@ class _Steps:
             yield
             outcome = "end"
         finally:
-            self.seconds[name] = seconds = monotonic() - started
+            seconds = monotonic() - started
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
             if self._trace is not None:
                 self._trace(f"{name}.{outcome}", {**facts, "seconds": seconds})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from client.transport.resolver import Address
     from client.transport.waiter import Waiter
 
-__all__ = ["ATTEMPT_DELAY", "check_allowed", "connect", "connect_unix"]
+__all__ = ["ATTEMPT_DELAY", "alternate", "check_allowed", "connect", "connect_unix"]
 
 #: Seconds between the starts of two attempts, as RFC 8305 section 8 recommends.
 ATTEMPT_DELAY: Final = 0.25
@@ -63,7 +63,7 @@ def connect(
         ConnectError: No address answered; the message has the reason of each.
         Timeout: The waiter's budget ran out.
     """
-    ordered = _alternate(addresses, _preferred_family(host))
+    ordered = alternate(addresses, _preferred_family(host))
     race = _Race(options, waiter)
     try:
         sock, address = race.run(ordered, f"{host}:{port}")
@@ -262,7 +262,7 @@ def _remember_family(host: str, family: int) -> None:
             del _families[next(iter(_families))]
 
 
-def _alternate(addresses: Sequence[Address], first: int | None) -> list[Address]:
+def alternate(addresses: Sequence[Address], first: int | None = None) -> list[Address]:
     """Let the families of *addresses* take turns, *first* beginning if it is there (RFC 8305 section 4)."""
     leading = first if any(address.family == first for address in addresses) else addresses[0].family
     leaders = [address for address in addresses if address.family == leading]

@@ -128,7 +128,7 @@ def open_socks(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: 
         waiter: Bounds the waits, in phase ``"proxy"``.
 
     Raises:
-        ProxyError: The proxy refused (the message has its reason), or does not speak SOCKS5.
+        ProxyError: The proxy does not speak SOCKS5, or refuses us; or, with ``status``, it cannot connect to *host*.
         InvalidRequest: The extra ``socks`` is not installed; nothing was sent.
         Timeout: The waiter's budget ran out.
     """
@@ -170,7 +170,7 @@ def _authenticate(sock: socket.socket, proxy: Proxy, waiter: Waiter) -> None:
     if version != 5:
         raise ProxyError(f"{proxy!r} does not speak SOCKS5")
     if bytes([chosen]) not in methods:
-        raise ProxyError(f"{proxy!r} accepts none of our ways to authenticate", status=chosen)
+        raise ProxyError(f"{proxy!r} accepts none of our ways to authenticate")
     if proxy.authorization is not None and bytes([chosen]) == SOCKS5AuthMethod.USERNAME_PASSWORD:
         username, _, password = proxy.authorization.partition(b":")
         if len(username) > 255 or len(password) > 255:
@@ -178,7 +178,7 @@ def _authenticate(sock: socket.socket, proxy: Proxy, waiter: Waiter) -> None:
         _send(sock, SOCKS5UsernamePasswordRequest(username, password).dumps(), waiter)
         _, status = _receive_exactly(sock, 2, waiter)
         if status:
-            raise ProxyError(f"{proxy!r} does not accept the credentials of its URL", status=status)
+            raise ProxyError(f"{proxy!r} does not accept the credentials of its URL")
 
 
 def _reason(reply: int) -> str:

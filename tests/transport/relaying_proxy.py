@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 import threading
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,12 +23,14 @@ class RelayingProxy:
         tls: Speak TLS to clients with this context.
 
     Attributes:
+        accepted: How many connections came.
         requests: What each client asked for.
         client_certificates: What each client showed in its TLS handshake, None for nothing.
         dripping: Once set, clients get one byte every 20 ms.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.accepted = 0
         self.requests: list[Any] = []
         self.client_certificates: list[Any] = []
         self.dripping = threading.Event()
@@ -61,6 +64,7 @@ class RelayingProxy:
             if self._stopping.is_set():
                 client.close()
                 return
+            self.accepted += 1
             thread = threading.Thread(target=self._serve, args=(client,))
             self._threads.append(thread)
             thread.start()
@@ -116,6 +120,7 @@ class SocksProxy(RelayingProxy):
     Args:
         credentials: What it wants, None for no authentication.
         reply: REP of its answer; anything but 0 is a refusal.
+        refused: Hosts that it cannot connect to.
         bound: ATYP, address and port that it says it connects from.
     """
 
@@ -124,10 +129,12 @@ class SocksProxy(RelayingProxy):
         credentials: bytes | None = None,
         reply: int = 0,
         bound: bytes = b"\x01\x00\x00\x00\x00\x00\x00",
+        refused: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.credentials = credentials
         self.reply = reply
+        self.refused = refused
         self.bound = bound
 
     def agree(self, client: socket.socket) -> tuple[str, int] | None:
@@ -160,5 +167,6 @@ class SocksProxy(RelayingProxy):
                 )
             port = int.from_bytes(stream.read(2))
             self.requests.append((given, host, port))
-            client.sendall(bytes([5, self.reply, 0]) + self.bound)
-            return None if self.reply else (host, port)
+            reply = self.reply or (5 if host in self.refused else 0)
+            client.sendall(bytes([5, reply, 0]) + self.bound)
+            return None if reply else (host, port)

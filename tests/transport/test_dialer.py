@@ -202,7 +202,7 @@ def test_families_take_turns(first: int | None, expected: list[str]) -> None:
     """RFC 8305 section 4: a broken family must not use up the time before the other gets its chance."""
     given = addresses("::1", "::2", "::3", "10.0.0.1", "10.0.0.2")
 
-    assert expected == [address.text for address in race._alternate(given, first)]
+    assert expected == [address.text for address in race.alternate(given, first)]
 
 
 def test_the_family_that_won_goes_first_the_next_time(scripted_server: ScriptedServer) -> None:

@@ -54,6 +54,49 @@ def test_the_h_of_socks5h_has_the_proxy_resolve_the_name(
     assert [(None, told, scripted_server.port)] == proxy.requests
 
 
+def test_every_address_is_tried_until_the_proxy_can_connect_to_one(
+    scripted_server: ScriptedServer,
+) -> None:
+    """A proxy connection serves one request (RFC 1928 section 6), so each address takes a new one."""
+    scripted_server.script(Send(b"hello"), ExpectClosed())
+    found = ["127.9.9.9", "10.0.0.1", "::1", "127.0.0.1"]
+
+    with SocksProxy(refused={"127.9.9.9", "::1"}) as proxy:
+        route = Route("http", "a.test", scripted_server.port, local_proxy(proxy.port, "socks5"))
+        with dialed(
+            route, resolver=lambda host, port: found, address_filter=lambda ip: ip != "10.0.0.1"
+        ) as connection:
+            assert b"hello" == connection.sock.recv(5)
+
+    assert ["127.9.9.9", "::1", "127.0.0.1"] == [host for _, host, _ in proxy.requests]
+
+
+def test_when_no_address_can_be_reached_the_error_has_each_reason() -> None:
+    with SocksProxy(reply=5) as proxy:
+        route = Route("http", "a.test", 80, local_proxy(proxy.port, "socks5"))
+        with pytest.raises(
+            ProxyError,
+            match=r"'a.test'.*127\.0\.0\.1:80: connection refused.*127\.0\.0\.2:80: connection refused",
+        ):
+            with dialed(route, resolver=lambda host, port: ["127.0.0.1", "127.0.0.2"]):
+                pass
+
+    assert 2 == len(proxy.requests)
+
+
+def test_a_proxy_that_does_not_know_us_is_asked_once() -> None:
+    """Whatever the address: and a wrong password once more could lock the account."""
+    with SocksProxy(credentials=b"user:hunter2") as proxy:
+        way = local_proxy(proxy.port, "socks5", credentials=b"user:wrong")
+        with pytest.raises(ProxyError, match="does not accept the credentials"):
+            with dialed(
+                Route("http", "a.test", 80, way), resolver=lambda host, port: ["127.0.0.1", "127.0.0.2"]
+            ):
+                pass
+
+    assert 1 == proxy.accepted
+
+
 def test_https_goes_through_it_to_the_origin(
     scripted_tls_server: ScriptedServer, tls_authority: TLSAuthority
 ) -> None:
