@@ -20,7 +20,8 @@ from client.parallel_calls import ParallelCalls
 from client.request import PreparedRequest, Request
 from client.timeouts import NOT_GIVEN, timeout_error
 from client.transport.dialer import NetworkOptions
-from client.transport.pool import DEFAULT_LIMITS, ConnectionPool, PoolLimits
+from client.transport.pool import ConnectionPool
+from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
 from client.url import parse_url
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         address_filter: Callable[[str], bool] | None = None,
         local_address: str | None = None,
         socket_options: Iterable[tuple[int, int, int | bytes]] | None = None,
-        uds: str | None = None,
+        uds: str | os.PathLike[str] | None = None,
         trace: Callable[[str, dict[str, Any]], None] | None = None,
         max_body: int | None = None,
         max_ratio: float | None = None,
@@ -426,9 +427,7 @@ def session() -> Session:
 
 def _limits_for(limits: PoolLimits | None, workers: int) -> PoolLimits:
     """Return the pool's limits, with room for all workers at one origin."""
-    limits = DEFAULT_LIMITS if limits is None else limits
+    limits = check_limits(DEFAULT_LIMITS if limits is None else limits)
     if type(workers) is not int or workers < 1:
         raise InvalidRequest(f"workers={workers!r}: expected a number of threads, at least 1")
-    if type(limits) is not PoolLimits or limits.total < 1 or limits.per_origin < 1:
-        raise InvalidRequest(f"limits={limits!r}: expected a PoolLimits with room for a connection")
     return limits._replace(total=max(limits.total, workers), per_origin=max(limits.per_origin, workers))

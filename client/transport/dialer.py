@@ -92,14 +92,14 @@ class NetworkOptions:
             connect budget; returns IP addresses as str, the best first.
         address_filter: Called with each address (an IP address as str, or the path of a Unix socket) right
             before it is connected to; a false answer forbids it. An IPv4 address in IPv6 form is given as
-            IPv4. Through an http, https or socks5h proxy it sees the address of the proxy: the origin's is
-            known only there.
+            IPv4, and ``0.0.0.0`` and ``::`` as the loopback that systems take them for. Through an http, https
+            or socks5h proxy it sees the address of the proxy: the origin's is known only there.
         local_address: IP address to connect from; the origin's addresses of the other family are left out.
         socket_options: (level, name, value) for `setsockopt` on each TCP socket, before it connects.
         response_limits: What may come in on them; None for the defaults.
 
     Raises:
-        InvalidRequest: *local_address* is no IP address.
+        InvalidRequest: An argument is of another form; *local_address* is no IP address.
     """
 
     __slots__ = ("address_filter", "local", "resolver", "response_limits", "socket_options")
@@ -114,14 +114,36 @@ class NetworkOptions:
         response_limits: ResponseLimits | None = None,
     ) -> None:
         """Hold the five."""
-        local = None if local_address is None else literal(local_address, 0)
-        if local_address is not None and local is None:
-            raise InvalidRequest(f"local_address={local_address!r}: expected an IP address")
+        for name, function in (("resolver", resolver), ("address_filter", address_filter)):
+            if function is not None and not callable(function):
+                raise InvalidRequest(f"{name}={function!r}: expected a function")
         self.resolver: Resolver | None = resolver
         self.address_filter: Callable[[str], bool] | None = address_filter
-        self.local: Address | None = local
-        self.socket_options: tuple[tuple[int, int, int | bytes], ...] = tuple(socket_options or ())
+        self.local: Address | None = None if local_address is None else _local(local_address)
+        self.socket_options: tuple[tuple[int, int, int | bytes], ...] = tuple(
+            _socket_option(option) for option in socket_options or ()
+        )
         self.response_limits: ResponseLimits = response_limits or DEFAULT_RESPONSE_LIMITS
+
+
+def _local(text: object) -> Address:
+    address = literal(text, 0) if isinstance(text, str) else None
+    if address is None:
+        raise InvalidRequest(f"local_address={text!r}: expected an IP address")
+    return address
+
+
+def _socket_option(option: Any) -> tuple[int, int, int | bytes]:
+    try:
+        level, name, value = option
+        is_right = isinstance(level, int) and isinstance(name, int) and isinstance(value, (int, bytes))
+    except (TypeError, ValueError):
+        is_right = False
+    if not is_right:
+        raise InvalidRequest(
+            f"socket_options: {option!r}, expected (level, name, value) of int, int, int or bytes"
+        )
+    return level, name, value
 
 
 class Dialed:

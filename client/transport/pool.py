@@ -22,7 +22,7 @@ from client.exceptions import InvalidRequest, PoolTimeout, SessionClosed, Timeou
 from client.transport.cancel import CancelToken
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import NetworkOptions, Route, dial
-from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits
+from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
 from client.transport.pool_log import tell_closed, tell_handed_over, tell_made, why_unfit
 from client.transport.pool_queue import Place, QueuedCall
 from client.transport.stream import ResponseStream, exchange
@@ -43,22 +43,22 @@ class ConnectionPool:
         uds: Path of a Unix domain socket that every connection goes to instead of the URL's host; or None.
 
     Raises:
-        InvalidRequest: A limit is below 1.
+        InvalidRequest: A limit or *uds* makes no sense.
     """
 
     def __init__(
         self,
         limits: PoolLimits = DEFAULT_LIMITS,
         options: NetworkOptions | None = None,
-        uds: str | None = None,
+        uds: str | os.PathLike[str] | None = None,
     ) -> None:
         """Start empty; nothing is opened before the first request."""
-        for name in ("total", "per_origin"):
-            if getattr(limits, name) < 1:
-                raise InvalidRequest(f"PoolLimits({name}={getattr(limits, name)!r}): expected at least 1")
-        self.limits = limits
+        self.limits = check_limits(limits)
         self.options: NetworkOptions = options or NetworkOptions()
-        self.uds = uds
+        try:
+            self.uds: str | None = None if uds is None else os.fsdecode(uds)
+        except TypeError as error:
+            raise InvalidRequest(f"uds={uds!r}: expected the path of a Unix domain socket") from error
         self._start()
 
     def _start(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from math import inf
+from typing import Any, Final, NamedTuple
 
-__all__ = ["DEFAULT_LIMITS", "PoolLimits"]
+from client.exceptions import InvalidRequest
+
+__all__ = ["DEFAULT_LIMITS", "PoolLimits", "check_limits"]
 
 
 class PoolLimits(NamedTuple):
@@ -27,3 +30,26 @@ class PoolLimits(NamedTuple):
 
 
 DEFAULT_LIMITS: Final = PoolLimits()
+
+
+def check_limits(limits: Any) -> PoolLimits:
+    """Return *limits* if they are `PoolLimits` that a pool can work with.
+
+    Raises:
+        InvalidRequest: They are not; the message names the one that is wrong.
+    """
+    if not isinstance(limits, PoolLimits):
+        raise InvalidRequest(f"limits={limits!r}: expected a PoolLimits")
+    for name, least in (("total", 1), ("per_origin", 1), ("idle", 0)):
+        count = getattr(limits, name)
+        if type(count) is not int or count < least:
+            raise InvalidRequest(
+                f"PoolLimits({name}={count!r}): expected a number of connections, at least {least}"
+            )
+    for name in ("idle_seconds", "max_age"):
+        seconds = getattr(limits, name)
+        if name == "max_age" and seconds is None:
+            continue
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds < inf:  # false for nan as well
+            raise InvalidRequest(f"PoolLimits({name}={seconds!r}): expected a number of seconds, 0 or more")
+    return limits

@@ -18,7 +18,7 @@ from itertools import chain, zip_longest
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from client.exceptions import AddressNotAllowed, ConnectError
+from client.exceptions import AddressNotAllowed, ConnectError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,13 @@ def connect(
 
 
 def connect_unix(address: Address, options: NetworkOptions, waiter: Waiter) -> socket.socket:
-    """Connect to a Unix domain socket; arguments, result and errors as of `connect`."""
+    """Connect to a Unix domain socket; arguments, result and errors as of `connect`.
+
+    Raises:
+        InvalidRequest: Its path cannot be one.
+    """
+    if "\0" in address.sockaddr[1:]:  # the system would connect to what stands before it
+        raise InvalidRequest(f"the path {address.text!r} of a Unix socket holds a NUL")
     check_allowed(address, options)
     try:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
@@ -103,19 +109,21 @@ def check_allowed(address: Address, options: NetworkOptions) -> None:
         AddressNotAllowed: It refused.
     """
     if options.address_filter is not None:
-        text = _as_ipv4(address)
+        text = _as_connected(address)
         if not options.address_filter(text):
             raise AddressNotAllowed(f"address_filter refuses {text}")
 
 
-def _as_ipv4(address: Address) -> str:
-    """Return the address as text, and IPv4 in IPv6 form as IPv4: a filter for 10.0.0.0/8 must see it."""
+def _as_connected(address: Address) -> str:
+    """Return as text where the system connects to: what a filter for 10.0.0.0/8 or the loopback must see."""
     text = address.text
     if address.family == socket.AF_INET6:
         packed = socket.inet_pton(socket.AF_INET6, text.partition("%")[0])
         if packed.startswith(b"\0" * 10 + b"\xff\xff"):
-            return socket.inet_ntop(socket.AF_INET, packed[12:])
-    return text
+            text = socket.inet_ntop(socket.AF_INET, packed[12:])
+        elif not any(packed):
+            text = "::1"
+    return "127.0.0.1" if text == "0.0.0.0" else text  # noqa: S104  # compared, not bound to
 
 
 class _Race:

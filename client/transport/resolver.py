@@ -112,14 +112,14 @@ class _Lookup:
         self.resolver = resolver
         self.waiter = waiter
         self.addresses: list[Address] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.done = False  # set last: what it announces is complete
 
     def answer(self) -> None:
         try:
             found = self._ask_system() if self.resolver is None else self._ask(self.resolver)
             self.addresses = list(dict.fromkeys(found))
-        except Exception as error:  # noqa: BLE001  # the caller's resolver may raise anything; the waiting thread tells
+        except BaseException as error:  # noqa: BLE001  # the caller's resolver may raise anything; the waiting thread tells
             self.error = error
         self.done = True
         self.waiter.wake()

@@ -12,9 +12,9 @@ from typing import Any
 from client.timeouts import Budget, Deadline, Timeouts
 from client.transport.cancel import CancelToken
 from client.transport.dialer import Dialed, NetworkOptions, Route, Trace, dial
-from tests.scripted_server import Conversation
+from tests.scripted_server import Conversation, ExpectClosed, ScriptedServer
 
-__all__ = ["CloseNotify", "black_hole", "budget_of", "cancel_when", "dialed"]
+__all__ = ["CloseNotify", "black_hole", "budget_of", "cancel_when", "dialed", "found", "welcomed"]
 
 PATIENCE = 10.0
 
@@ -40,6 +40,20 @@ def dialed(
         yield connection
     finally:
         connection.sock.close()
+
+
+def found(*addresses: str) -> Any:
+    """Return a resolver that answers *addresses*."""
+    return lambda host, port: list(addresses)
+
+
+@contextlib.contextmanager
+def welcomed(server: ScriptedServer, route: Route, **options: Any) -> Iterator[Dialed]:
+    """As `dialed`, and the server has accepted the connection when the block begins."""
+    conversation = server.script(ExpectClosed())
+    with dialed(route, **options) as connection:
+        assert conversation.accepted.wait(10)
+        yield connection
 
 
 @contextlib.contextmanager

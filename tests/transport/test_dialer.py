@@ -16,20 +16,18 @@ from typing import Any
 import pytest
 
 from client.exceptions import (
-    AddressNotAllowed,
     ConnectError,
     ConnectTimeout,
-    InvalidRequest,
     NameResolutionError,
     TotalTimeout,
 )
 from client.timeouts import Deadline, Timeouts
 from client.transport import race
 from client.transport.cancel import CancelToken
-from client.transport.dialer import Dialed, NetworkOptions, Route, dial
+from client.transport.dialer import NetworkOptions, Route, dial
 from client.transport.resolver import Address
 from tests.scripted_server import Close, ExpectClosed, ScriptedServer, Send
-from tests.transport.dialing import black_hole, budget_of, cancel_when, dialed
+from tests.transport.dialing import black_hole, budget_of, cancel_when, dialed, found, welcomed
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -43,20 +41,6 @@ def closed_port() -> int:
     """Return a port of 127.0.0.0/8 on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def welcomed(server: ScriptedServer, route: Route, **options: Any) -> Iterator[Dialed]:
-    """As `dialed`, and the server has accepted the connection when the block begins."""
-    conversation = server.script(ExpectClosed())
-    with dialed(route, **options) as connection:
-        assert conversation.accepted.wait(10)
-        yield connection
-
-
-def found(*addresses: str) -> Any:
-    """Return a resolver that answers *addresses*."""
-    return lambda host, port: list(addresses)
 
 
 # -- one address ------------------------------------------------------------------------------------------------
@@ -233,103 +217,6 @@ def test_the_memory_of_families_is_bounded() -> None:
     assert race._MEMORY_SIZE == len(race._families)
     assert race._preferred_family("0.test") is None
     assert socket.AF_INET == race._preferred_family(f"{race._MEMORY_SIZE}.test")
-
-
-# -- which addresses, and from where --------------------------------------------------------------------------------
-
-
-def test_a_refused_address_does_not_even_see_a_connection(scripted_server: ScriptedServer) -> None:
-    """The server has no script: it would report any connection."""
-    with pytest.raises(AddressNotAllowed, match=r"127\.0\.0\.1"):
-        with dialed(Route("http", "localhost", scripted_server.port), address_filter=lambda address: False):
-            pass
-
-
-def test_a_name_with_a_forbidden_and_a_permitted_address_leads_to_the_permitted(
-    scripted_server: ScriptedServer,
-) -> None:
-    with welcomed(
-        scripted_server,
-        Route("http", "a.test", scripted_server.port),
-        resolver=found("127.0.0.2", "127.0.0.1"),
-        address_filter=lambda address: address == "127.0.0.1",
-    ) as connection:
-        assert "127.0.0.1" == connection.info.peer[0]
-
-
-def test_the_filter_sees_ipv4_inside_ipv6_as_ipv4(scripted_server: ScriptedServer) -> None:
-    """A filter that forbids 127.0.0.0/8 would let ``::ffff:127.0.0.1`` pass, which is the same machine."""
-    seen: list[str] = []
-
-    def refuse(address: str) -> bool:
-        seen.append(address)
-        return False
-
-    with pytest.raises(AddressNotAllowed):
-        with dialed(
-            Route("http", "::ffff:127.0.0.1", scripted_server.port),
-            address_filter=refuse,
-        ):
-            pass
-
-    assert ["127.0.0.1"] == seen
-
-
-def test_what_the_filter_raises_is_raised(scripted_server: ScriptedServer) -> None:
-    with pytest.raises(ZeroDivisionError):
-        with dialed(
-            Route("http", "127.0.0.1", scripted_server.port), address_filter=lambda address: 1 / 0 > 0
-        ):
-            pass
-
-
-def test_the_filter_is_asked_about_a_unix_socket_too(tmp_path: Path) -> None:
-    path = str(tmp_path / "server")
-    with pytest.raises(AddressNotAllowed, match="server"):
-        with dialed(Route("http+unix", "", 0, uds=path), address_filter=lambda address: address != path):
-            pass
-
-
-def test_connections_come_from_the_local_address(scripted_server: ScriptedServer) -> None:
-    with welcomed(
-        scripted_server,
-        Route("http", "a.test", scripted_server.port),
-        resolver=found("::1", "127.0.0.1"),
-        local_address="127.0.0.9",
-    ) as connection:
-        assert "127.0.0.9" == connection.info.local[0] == connection.sock.getsockname()[0]
-
-
-def test_a_host_without_an_address_of_the_local_family_is_out_of_reach() -> None:
-    with pytest.raises(ConnectError, match=r"::1.*from.*127\.0\.0\.9"):
-        with dialed(Route("http", "::1", 80), local_address="127.0.0.9"):
-            pass
-
-
-def test_a_local_address_that_is_none_of_ours_fails() -> None:
-    with pytest.raises(ConnectError, match="assign requested address"):
-        with dialed(Route("http", "127.0.0.1", 80), local_address="192.0.2.1"):
-            pass
-
-
-def test_a_local_address_must_be_an_ip_address() -> None:
-    with pytest.raises(InvalidRequest, match=r"local_address='a\.test'"):
-        NetworkOptions(local_address="a.test")
-
-
-def test_socket_options_are_set(scripted_server: ScriptedServer) -> None:
-    with welcomed(
-        scripted_server,
-        Route("http", "127.0.0.1", scripted_server.port),
-        socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)],
-    ) as connection:
-        assert 0 != connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-
-
-def test_a_socket_option_that_the_system_refuses_is_an_error() -> None:
-    with pytest.raises(ConnectError, match="Protocol not available"):
-        with dialed(Route("http", "127.0.0.1", 80), socket_options=[(socket.SOL_SOCKET, 9999, 1)]):
-            pass
 
 
 # -- Unix sockets -----------------------------------------------------------------------------------------------

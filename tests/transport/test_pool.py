@@ -254,6 +254,23 @@ def test_more_idle_connections_than_wanted_are_closed_the_longest_unused_first()
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("total", 0),
+        ("per_origin", 1.5),
+        ("idle", -1),
+        ("idle_seconds", float("nan")),
+        ("idle_seconds", None),
+        ("max_age", -1),
+        ("total", "5"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidRequest, match=f"PoolLimits\\({name}="):
+        ConnectionPool(PoolLimits()._replace(**{name: value}))
+
+
+@pytest.mark.parametrize(
     "limits", [PoolLimits(idle_seconds=0.0), PoolLimits(max_age=0.0)], ids=["idle", "age"]
 )
 def test_a_connection_past_its_time_is_not_kept(scripted_server: ScriptedServer, limits: PoolLimits) -> None:
@@ -434,11 +451,6 @@ def test_a_forked_child_starts_with_connections_of_its_own(scripted_server: Scri
         "the child closed the parent's socket"
     )
     pool.close()
-
-
-def test_a_pool_without_a_slot_is_refused() -> None:
-    with pytest.raises(InvalidRequest):
-        ConnectionPool(PoolLimits(total=0))
 
 
 def test_repr_shows_the_state(scripted_server: ScriptedServer) -> None:

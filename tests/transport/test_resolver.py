@@ -132,6 +132,22 @@ def test_what_a_resolver_raises_is_the_cause() -> None:
 
 
 @pytest.mark.timing
+@pytest.mark.parametrize(
+    "raised", [SystemExit(3), KeyboardInterrupt()], ids=["SystemExit", "KeyboardInterrupt"]
+)
+def test_no_resolver_can_take_its_thread_along(raised: BaseException, no_leaks: None) -> None:
+    """Four that did left the process without a look-up, and their callers waiting for the timeout."""
+
+    def resolver(host: str, port: int) -> list[str]:
+        raise raised
+
+    for _ in range(MAX_THREADS + 1):
+        with pytest.raises(NameResolutionError) as caught:
+            addresses_of("a.test", resolver)
+        assert raised is caught.value.__cause__
+    assert ["192.0.2.1"] == addresses_of("a.test", lambda host, port: ["192.0.2.1"])
+
+
 def test_a_look_up_ends_with_the_budget(blocked_resolver: BlockedResolver) -> None:
     started = time.monotonic()
     with pytest.raises(ConnectTimeout) as caught:
