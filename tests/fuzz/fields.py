@@ -128,7 +128,7 @@ def _check_cuts(body: bytes, charset: str | None, cuts: random.Random) -> None:
     assert "".join(pieces) == whole, "a cut changes the text"
     if text_codec(charset) is not None:
         assert decode(body, charset) == whole, "text and iter_text differ"
-    assert decode(body, None).encode("utf-8", "surrogatepass") if body else True
+    assert len(decode(body, None)) <= len(body)
     assert list(events(_cut(whole, cuts))) == list(events([whole])), "a cut changes the events"
     lines = list(split_lines(_cut(whole, cuts), "\n", "\r"))
     assert lines == list(split_lines([whole], "\n", "\r")), "a cut changes the lines"

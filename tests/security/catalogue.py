@@ -68,8 +68,6 @@ ROWS: Final = [row for rows in GROUPS.values() for row in rows]
 #: Row -> why there is nothing to attack.
 NOT_APPLICABLE: Final[dict[str, str]] = {
     "097": "no authentication that is bound to a connection (NTLM, Negotiate) is offered",
-    "099": "no TLS session is ever resumed, so none can be under other trust",
-    "103": "there is no cache of look-ups; idle origins leave the pool (`tests/faults/test_slots.py`)",
     "137": "there is no HSTS: nothing is remembered about a host but its cookies",
     "139": "multipart responses are not parsed; a 206 of several ranges is an error in a download (D8)",
 }
@@ -85,7 +83,10 @@ DIFFERENT: Final[dict[str, str]] = {
     "061": "Where requests documents that the true length takes the place of the caller's, so it does.",
     "069": "An absolute URL is meant: it is used, without the session's credentials, cookies and headers.",
     "106": "Range and If-Range do go along: downloads are resumed through redirects to mirrors.",
+    "099": "No session is ever resumed, so none can be under other trust.",
+    "103": "There is no cache of look-ups.",
     "118": "Both limits are off unless set: no number fits all. What is bounded always is each step.",
+    "140": "Which OpenSSL and Python are patched is their distributors' to say; a flaw inside them can't be shown from here.",
     "E1": "The file's mode is not looked at, as in curl and requests.",
     "E3": "A pickle of a request holds its fields, since it is there to be sent: keep it as you keep the credentials.",
     "S2": "Off unless set.",
@@ -95,7 +96,7 @@ DIFFERENT: Final[dict[str, str]] = {
     "X7": "The hook is `address_filter=`, asked about each address before it is connected to.",
 }
 
-#: Row -> tests of the rooms that hold it, as file and name, beside those that bear its number.
+#: Row -> tests of the rooms that hold more of it, as file and name, beside those that bear its number.
 PROVED_ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     "035": ("test_credential_leaks.py::test_the_secret_goes_to_its_origin_and_to_no_other",),
     "093": (
@@ -185,7 +186,7 @@ PROVED_ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     "C13": ("transport/test_upload.py::test_a_large_body_arrives_whole_over_tls",),
 }
 
-#: Row -> rows that hold the same.
+#: Row -> rows that hold more of the same.
 SAME_AS: Final[dict[str, tuple[str, ...]]] = {
     "105": ("D8",),
     "129": ("005", "026"),

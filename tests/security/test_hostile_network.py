@@ -35,12 +35,16 @@ def drip(data: bytes) -> list[Step]:
 
 
 DRIPS: dict[str, list[Step]] = {
-    "T1 body": [Send(HEAD + b"Content-Length: 40\r\n\r\n"), *drip(b"x" * 40)],
-    "T1 body until close": [Send(HEAD + b"\r\n"), *drip(b"x" * 40)],
-    "T2 head": drip(HEAD + b"Content-Length: 2\r\n\r\nok"),
-    "T2 chunk-size line": [Send(CHUNKED), *drip(b"5;" + b"e" * 40)],
-    "T2 trailer": [Send(CHUNKED + b"2\r\nok\r\n0\r\n"), *drip(b"X-Trailer: " + b"y" * 40)],
-    "T9 interim answers": drip(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2),
+    "body": [Send(HEAD + b"Content-Length: 40\r\n\r\n"), *drip(b"x" * 40)],
+    "body until close": [Send(HEAD + b"\r\n"), *drip(b"x" * 40)],
+    "interim answers": drip(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2),
+}
+DRIPPING_LINES: dict[str, list[Step]] = {
+    "status line": drip(HEAD + b"Content-Length: 2\r\n\r\nok"),
+    "field": [Send(HEAD), *drip(b"X-Field: " + b"y" * 40)],
+    "fields": [Send(HEAD), *drip(b"A: b\r\n" * 10)],
+    "chunk-size line": [Send(CHUNKED), *drip(b"5;" + b"e" * 40)],
+    "trailer": [Send(CHUNKED + b"2\r\nok\r\n0\r\n"), *drip(b"X-Trailer: " + b"y" * 40)],
 }
 
 
@@ -71,6 +75,18 @@ def test_row_t1_a_peer_that_drips_ends_with_the_total_deadline(
     scripted_server: ScriptedServer, call: Call, what: str
 ) -> None:
     scripted_server.script(Expect(), *DRIPS[what][:30], Hold())
+
+    error = assert_ends_in_time(TOTAL, lambda: call("GET", scripted_server.url))
+
+    assert ("total", TOTAL) == (error.phase, error.seconds)
+
+
+@pytest.mark.parametrize("what", DRIPPING_LINES)
+def test_row_t2_nor_does_a_line_that_drips_hold_anybody_longer(
+    scripted_server: ScriptedServer, call: Call, what: str
+) -> None:
+    """In the middle of a line there is nothing to deliver, so only a clock can tell that it takes too long."""
+    scripted_server.script(Expect(), *DRIPPING_LINES[what][:30], Hold())
 
     error = assert_ends_in_time(TOTAL, lambda: call("GET", scripted_server.url))
 

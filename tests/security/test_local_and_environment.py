@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import warnings
 from pathlib import Path
 from typing import Any
@@ -281,9 +280,3 @@ def test_row_e7_a_certificate_for_the_host_header_is_not_enough(
     with origins.session(verify=str(tls_authority.bundle)) as session, pytest.raises(SSLError):
         session.get(f"https://a.test:{origins.a.port}/", headers={"Host": "b.test"})
     origins.a.conversations.clear()  # what the handshake's failure looks like from there is not the point
-
-
-def test_row_140_the_tls_module_offers_what_the_settings_rest_on() -> None:
-    """Which Python is patched is for its distributor to say; this is what we need of it."""
-    assert ssl.OPENSSL_VERSION_INFO >= (1, 1, 1)
-    assert ssl.HAS_TLSv1_2
