@@ -111,7 +111,7 @@ class HTTPConnection:
         self._receive_limit: float | None = None
         self._send_limit: float | None = None
         self._lock = allocate_lock()
-        self._poll: Any = None
+        self._poll: Callable[[int], object] | None = None
         self.created_at: float = monotonic()
         self.expires_at: float = 0.0
         self.idle_limit: float | None = None
@@ -171,9 +171,10 @@ class HTTPConnection:
             RemoteDisconnected: The connection broke (reset, or TLS cut without close_notify).
             SSLError: The TLS layer failed in another way.
         """
-        limit = deadline.remaining("read", "read")
+        # Without a total deadline the limit is the setting, which is asked for here without two calls.
+        limit = deadline.timeouts.read if deadline.expires_at is None else deadline.remaining("read", "read")
         if limit is not self._receive_limit:
-            self._limit_receive(limit)
+            self._limit_receive(limit)  # type: ignore[arg-type]  # complete limits, see `Deadline`
         try:
             data = self.sock.recv(size)
         except OSError as error:
@@ -234,9 +235,10 @@ class HTTPConnection:
         """
         sent = 0
         while sent < len(data):
-            limit = deadline.remaining("write", "write")
+            # As in `receive`.
+            limit = deadline.timeouts.write if deadline.expires_at is None else deadline.remaining("write", "write")
             if limit is not self._send_limit:
-                self._limit_send(limit)
+                self._limit_send(limit)  # type: ignore[arg-type]  # as above
             try:
                 # Never sendall: it does not tell how much the kernel took before it failed.
                 sent += self.sock.send(memoryview(data)[sent:] if sent else data)
@@ -286,12 +288,12 @@ class HTTPConnection:
         connection is dropped (RFC 9112 section 9.2). TLS may have a session ticket to deliver, which is no
         data: there, one non-blocking read decides.
         """
-        if not self.is_tls:
-            return self._is_silent()
-        if self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
+        if self.is_tls and self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
             return False
-        if self._is_silent():
-            return True
+        if not (self._poll or self._make_poll())(0):
+            return True  # the kernel has nothing for us, not even an end
+        if not self.is_tls:
+            return False
         try:
             self._limit_receive(0.0)
             self.sock.recv(1)
@@ -299,11 +301,10 @@ class HTTPConnection:
             return _is_would_block(error)
         return False
 
-    def _is_silent(self) -> bool:
-        """Say whether the kernel has nothing for us, not even an end."""
-        if self._poll is None:
-            self._poll = _readable_poll(self.sock.fileno())
-        return not self._poll(0)
+    def _make_poll(self) -> Callable[[int], object]:
+        """Make what says whether the socket is readable; once a connection, since most of its cost is in making it."""
+        self._poll = _readable_poll(self.sock.fileno())
+        return self._poll
 
     def has_spoken(self) -> bool:
         """Say whether the peer of a fresh connection sent something before it was asked.
@@ -313,9 +314,9 @@ class HTTPConnection:
         """
         try:
             if not self.is_tls:
-                return not self._is_silent() and bool(self.sock.recv(1, socket.MSG_PEEK))
+                return bool((self._poll or self._make_poll())(0) and self.sock.recv(1, socket.MSG_PEEK))
             if not self.sock.pending():  # type: ignore[attr-defined]  # as above
-                if self._is_silent():
+                if not (self._poll or self._make_poll())(0):
                     return False
                 self._limit_receive(0.0)
             return bool(self.sock.recv(1))

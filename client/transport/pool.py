@@ -99,14 +99,15 @@ class ConnectionPool:
             # A plain http request looks the same to the proxy whatever its origin, so the connection is shared.
             shared = url.scheme == "http" and proxy.scheme in ("http", "https")
             key = (None, proxy) if shared else (url.origin, call.tls, proxy)
-        connection, turns = None, 0
+        connection, turns, acquired_at = None, 0, started_at
         try:
             if not call.fresh:
                 connection = self._take_idle(key, started_at)
             if connection is None:
                 connection = self._start_connection(key, request, call)
+                acquired_at = monotonic()
             turns = connection.turns
-            return exchange(connection, request, call, self, started_at)
+            return exchange(connection, request, call, self, started_at, acquired_at)
         except BaseException as error:
             # Unless its response has handed it back, and it may be another call's by now.
             if connection is not None and connection.turns == turns:
@@ -318,10 +319,9 @@ class ConnectionPool:
 
     # -- taking back (`client.transport.stream.Owner`) -----------------------------------------------------------
 
-    def release(self, connection: HTTPConnection) -> None:
+    def release(self, connection: HTTPConnection, now: float) -> None:
         """Take back a connection between two requests: for the queue, or to keep it idle."""
         connection.turns += 1
-        now = monotonic()
         limits = self.limits
         seconds = limits.idle_seconds
         if connection.idle_limit is not None and connection.idle_limit < seconds:
@@ -329,7 +329,11 @@ class ConnectionPool:
         connection.expires_at = now + seconds
         if limits.max_age is not None:
             connection.expires_at = min(connection.expires_at, connection.created_at + limits.max_age)
-        if connection.epoch != self._epoch or connection.expires_at <= now or self.is_foreign(connection):
+        if (
+            connection.epoch != self._epoch
+            or connection.expires_at <= now
+            or connection.generation != _generation
+        ):
             self.discard(connection, "the session was closed, or its time is over")
             return
         victims: list[HTTPConnection] = []

@@ -47,8 +47,8 @@ _DRAIN_SECONDS: Final = 0.25
 class Owner(Protocol):
     """Where a connection goes when its exchange is over; the pool."""
 
-    def release(self, connection: HTTPConnection) -> None:
-        """Take back a connection that may serve another request."""
+    def release(self, connection: HTTPConnection, now: float) -> None:
+        """Take back a connection that may serve another request; *now* is the time, in monotonic seconds."""
         ...
 
     def discard(self, connection: HTTPConnection, why: str) -> None:
@@ -69,7 +69,12 @@ class Owner(Protocol):
 
 
 def exchange(
-    connection: HTTPConnection, request: WireRequest, call: Call, owner: Owner, started_at: float
+    connection: HTTPConnection,
+    request: WireRequest,
+    call: Call,
+    owner: Owner,
+    started_at: float,
+    acquired_at: float,
 ) -> ResponseStream:
     """Send *request* on *connection* and wait for the final response's head.
 
@@ -79,13 +84,17 @@ def exchange(
         call: Limits and hooks.
         owner: Gets the connection in the end.
         started_at: Monotonic seconds at which the call began to look for a connection.
+        acquired_at: And at which it had one; the same where one was waiting for it.
 
     Raises:
         ConnectionError, Timeout: With ``reused``, ``bytes_sent`` and ``response_started`` set.
         InvalidRequest: The request cannot be framed.
     """
-    acquired_at = monotonic()
-    answer = Answer(connection, call)
+    answer = ResponseStream()
+    answer._connection = connection
+    answer._call = call
+    answer._owner = owner
+    answer.reused = connection.reused
     sent, phase, trace = 0, "send", call.trace
     try:
         if call.cancel is not None:
@@ -102,8 +111,9 @@ def exchange(
             trace("wait.start", {})
             phase = "wait"
         head = answer.head or answer.wait()
+        head_at = monotonic()
         if trace is not None:
-            trace("wait.end", {"status": head.status_code, "seconds": monotonic() - sent_at})
+            trace("wait.end", {"status": head.status_code, "seconds": head_at - sent_at})
             trace("receive.start", {})
     except BaseException as error:
         if isinstance(error, (ConnectionError, Timeout)):
@@ -113,69 +123,70 @@ def exchange(
         if trace is not None:
             trace(f"{phase}.failed", {"error": error})
         raise
-    reused, connection.reused = connection.reused, True
-    return ResponseStream(
-        connection, head, call, owner, reused, (started_at, acquired_at, sent_at, monotonic())
-    )
+    connection.reused = True
+    answer._stamps = (started_at, acquired_at, sent_at, head_at)
+    answer._begin(head, may_have_switched=head.status_code == 101 or request.method == "CONNECT")
+    return answer
 
 
-class ResponseStream:
-    """A final response whose body is still on the wire; see `client.transport.wire.WireResponse`."""
+class ResponseStream(Answer):
+    """A final response whose body is still on the wire; see `client.transport.wire.WireResponse`.
 
-    __slots__ = (
-        "_body_read_at",
-        "_buffer",
-        "_call",
-        "_connection",
-        "_failure",
-        "_finished",
-        "_head",
-        "_lines",
-        "_owner",
-        "_received",
-        "_stamps",
-        "http_version",
-        "info",
-        "reason",
-        "reused",
-        "status",
-        "trailers",
-    )
+    It exists before its head has come: as the `Answer` that `exchange` waits for, which also sets what is declared
+    here without a value.
+    """
 
-    def __init__(
-        self,
-        connection: HTTPConnection,
-        head: protocol.Response | protocol.InformationalResponse,
-        call: Call,
-        owner: Owner,
-        reused: bool,
-        stamps: tuple[float, float, float, float],
+    status: int
+    reused: bool
+    _head: protocol.Response | protocol.InformationalResponse
+    _owner: Owner
+    _stamps: tuple[float, float, float, float]  # monotonic seconds of start, connection, request sent, head
+    _lines: bytes  # the head's field lines in lower case
+    _buffer: bytes | memoryview = b""
+    _finished: bool = True  # no: there is nothing to read, or to give up, before there is a head
+    _failure: BaseException | None = None
+    _received: int = 0
+    _body_read_at: float = 0.0
+    _end: protocol.EndOfMessage | None = None
+
+    def _begin(
+        self, head: protocol.Response | protocol.InformationalResponse, *, may_have_switched: bool
     ) -> None:
-        """Own *connection* from here on; *stamps* are the seconds of start, connection, request sent, head."""
-        self._connection = connection
-        self._call = call
-        self._owner = owner
+        """Own the connection from here on; take in what has come of the body together with *head*."""
         self._head = head
-        self._stamps = stamps
-        self._body_read_at = 0.0
+        self.status = head.status_code
         self._lines = head.headers.lines.lower()
-        self._buffer: bytes | memoryview = b""
         self._finished = False
-        self._failure: BaseException | None = None
-        self._received = 0
-        self.status: int = head.status_code
-        self.reason: bytes = head.reason
-        self.http_version: bytes = head.http_version
-        self.info: ConnectionInfo = connection.info
-        self.reused: bool = reused
-        self.trailers: list[tuple[bytes, bytes]] = []
-        if connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
+        if (
+            not may_have_switched
+            or self._connection.engine.their_state is not protocol.SWITCHED_PROTOCOL
+        ):
             self._buffer = self._buffered()
 
     @property
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
         """Fields in order, names as the peer wrote them."""
         return self._head.headers.raw_items()
+
+    @property
+    def reason(self) -> bytes:
+        """The reason phrase, may be empty."""
+        return self._head.reason
+
+    @property
+    def http_version(self) -> bytes:
+        """``b"1.1"`` or ``b"1.0"``."""
+        return self._head.http_version
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """Trailer fields; empty until the body is complete."""
+        return [] if self._end is None else self._end.headers.raw_items()
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """Facts of the connection."""
+        return self._connection.info
 
     def has_field(self, name: bytes) -> bool:
         """Say whether a header field of that lower-case name is there, without taking the head apart."""
@@ -211,6 +222,9 @@ class ResponseStream:
             ForkError: The response belongs to the parent process.
         """
         if size is None or size < 0:
+            if self._finished and self._failure is None:  # a small body mostly came with its head
+                whole, self._buffer = self._buffer, b""
+                return whole if type(whole) is bytes else bytes(whole)
             return self._read_rest()
         data = self._buffer or self._receive(size)
         if len(data) <= size:
@@ -240,8 +254,6 @@ class ResponseStream:
     def _read_rest(self) -> bytes:
         """Read to the end of the body, into one buffer that at most doubles: never by what the peer announces."""
         whole, self._buffer = bytes(self._buffer), b""
-        if self._finished and self._failure is None:
-            return whole
         collected = BytesIO()
         collected.write(whole)
         filled = room = len(whole)
@@ -321,25 +333,25 @@ class ResponseStream:
 
     def _buffered(self) -> bytes:
         """Return the body bytes that the engine already holds; finish if the body's end, or a fault, follows them."""
-        engine = self._connection.engine
-        parts: list[bytes] = []
+        next_event = self._connection.engine.next_event
+        data: bytes = b""
+        parts: list[bytes] = []  # where there is more than one
         try:
-            while True:
-                event = engine.next_event()
-                if type(event) is protocol.Data:
-                    parts.append(event.data)  # type: ignore[arg-type]  # received data is bytes
-                elif type(event) is protocol.EndOfMessage:
-                    self.trailers = event.headers.raw_items()
-                    self._finish()
-                    break
-                else:  # NEED_DATA
-                    break
+            while type(event := next_event()) is protocol.Data:
+                piece: bytes = event.data  # type: ignore[assignment]  # received data is bytes
+                self._received += len(piece)
+                if data:
+                    parts = parts or [data]
+                    parts.append(piece)
+                else:
+                    data = piece
+            if type(event) is protocol.EndOfMessage:  # else NEED_DATA
+                self._end = event
+                self._finish()
         except protocol.RemoteProtocolError as error:
             # What came before the fault is delivered first; the next read raises it.
             self._failed(error)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._received += len(data)
-        return data
+        return b"".join(parts) if parts else data
 
     def _check_process(self) -> None:
         if self._owner.is_foreign(self._connection):
@@ -350,27 +362,25 @@ class ResponseStream:
     def _finish(self) -> None:
         """The body is complete: give the connection back if it may serve again, have it closed otherwise."""
         self._finished = True
-        self._body_read_at = monotonic()
-        connection, engine = self._connection, self._connection.engine
-        if self._call.cancel is not None:
-            self._call.cancel.detach()
-        # Bytes after the body are an answer that nobody asked for: never delivered, and the connection goes
-        # (RFC 9112 section 9.2).
-        if (
-            engine.our_state is protocol.DONE
-            and engine.their_state is protocol.DONE
-            and not engine.trailing_data[0]
-            and connection.error is None
-        ):
-            engine.start_next_cycle()
-            if self.has_field(b"keep-alive"):
-                connection.idle_limit = _keep_alive_seconds(self._head.headers)
-            self._owner.release(connection)
-        else:
+        self._body_read_at = now = monotonic()
+        connection, call = self._connection, self._call
+        if call.cancel is not None:
+            call.cancel.detach()
+        try:
+            # Refused where either side has not finished or will close, and where bytes came after the body: an answer
+            # that nobody asked for is never delivered, and its connection goes (RFC 9112 section 9.2).
+            connection.engine.start_next_cycle()
+        except protocol.LocalProtocolError:
             self._owner.discard(connection, "it serves no other request")
-        if self._call.trace is not None:
-            seconds = self._body_read_at - self._stamps[3]
-            self._call.trace("receive.end", {"bytes": self._received, "seconds": seconds})
+        else:
+            if b"\r\nkeep-alive:" in self._lines:
+                connection.idle_limit = _keep_alive_seconds(self._head.headers)
+            if connection.error is None:
+                self._owner.release(connection, now)
+            else:
+                self._owner.discard(connection, "the call was stopped")
+        if call.trace is not None:
+            call.trace("receive.end", {"bytes": self._received, "seconds": now - self._stamps[3]})
 
     def _failed(self, error: BaseException) -> BaseException:
         """Give the connection up for *error*; return, and keep for later reads, what the reader must see."""

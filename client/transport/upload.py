@@ -39,24 +39,24 @@ _END: Final = protocol.EndOfMessage()
 
 
 class Answer:
-    """The final response of one exchange, being waited for.
+    """The final response of one exchange, being waited for; `ResponseStream` adds how it is read.
+
+    There is one for each request, so it has no ``__init__``, and defaults that cost it nothing: whoever makes one sets
+    ``_connection`` and ``_call``.
 
     Attributes:
         head: The `Response`, or the `InformationalResponse` with 101; None until it is there.
         started: True once any byte arrived.
+        closed: True once the peer closed its side, or broke off.
         may_continue: True once ``100 Continue`` arrived.
     """
 
-    __slots__ = ("_call", "_connection", "closed", "head", "may_continue", "started")
-
-    def __init__(self, connection: HTTPConnection, call: Call) -> None:
-        """Wait for nothing yet."""
-        self._connection = connection
-        self._call = call
-        self.head: protocol.Response | protocol.InformationalResponse | None = None
-        self.started: bool = False
-        self.closed: bool = False
-        self.may_continue: bool = False
+    _connection: HTTPConnection
+    _call: Call
+    head: protocol.Response | protocol.InformationalResponse | None = None
+    started: bool = False
+    closed: bool = False
+    may_continue: bool = False
 
     def wait(self) -> protocol.Response | protocol.InformationalResponse:
         """Block until the final head is there.
@@ -155,34 +155,44 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
         target = _authority(request.url)
     engine = connection.engine
     try:
-        head = engine.send(protocol.Request(method=request.method, target=target, headers=headers)) or b""
+        head = engine.send(protocol.Request(method=request.method, target=target, headers=headers))
     except protocol.LocalProtocolError as error:
         raise InvalidRequest(str(error)) from error
-    if body is None and trailers is None:
-        return _send_whole(connection, head + (engine.send(_END) or b""), call)
+    if trailers is None and (
+        body is None or (type(body) is bytes and len(body) <= _SMALL_BODY and not call.expect)
+    ):
+        return _send_whole(connection, head, body, call)
     upload = _Upload(connection, call, answer)
     try:
-        if type(body) is bytes and len(body) <= _SMALL_BODY and not call.expect and trailers is None:
-            parts = engine.send_with_data_passthrough(protocol.Data(body)) or []
-            sent = _send_whole(connection, b"".join([head, *parts, engine.send(_END) or b""]), call)
-            upload.report(len(body))
-            return sent
         upload.run(head, request)
     except (ConnectionError, Timeout) as error:
         error.bytes_sent = upload.sent
         raise
     except protocol.LocalProtocolError as error:
-        raise InvalidBody(f"the body does not fit its announced length: {error}") from error
+        raise _unfit(error) from error
     return upload.sent
 
 
-def _send_whole(connection: HTTPConnection, data: bytes, call: Call) -> int:
-    """Send *data* at once; return what the kernel took of it before it took it all or the peer went away."""
+def _send_whole(connection: HTTPConnection, head: bytes, body: bytes | None, call: Call) -> int:
+    """Send a request at once; return what the kernel took of it before it took it all or the peer went away."""
+    engine = connection.engine
     try:
-        connection.send_whole(data, call.deadline)
+        if body is not None:
+            head += engine.send(protocol.Data(body))
+        head += engine.send(_END)
+    except protocol.LocalProtocolError as error:
+        raise _unfit(error) from error
+    try:
+        connection.send_whole(head, call.deadline)
     except RemoteDisconnected as error:
         return error.bytes_sent
-    return len(data)
+    if body is not None and call.on_sent is not None:
+        call.on_sent(len(body))
+    return len(head)
+
+
+def _unfit(error: protocol.LocalProtocolError) -> InvalidBody:
+    return InvalidBody(f"the body does not fit its announced length: {error}")
 
 
 class _Upload:

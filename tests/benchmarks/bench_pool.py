@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 from client.transport.connection import HTTPConnection
 from client.transport.pool import ConnectionPool, PoolLimits
@@ -44,7 +45,7 @@ def crowded(idle: int, stack: contextlib.ExitStack) -> Callable[[], object]:
         pool._places.setdefault(connection.key, Place()).open += 1
         pool._slots += 1
         pool._open.add(connection)
-        pool.release(connection)
+        pool.release(connection, monotonic())
 
     key = ("http", "h0.test", 80)
 
@@ -52,7 +53,7 @@ def crowded(idle: int, stack: contextlib.ExitStack) -> Callable[[], object]:
         for _ in range(CALLS):
             connection = pool._take_idle(key, 0.0)
             assert connection is not None
-            pool.release(connection)
+            pool.release(connection, monotonic())
 
     return take_and_give_back
 
