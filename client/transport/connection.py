@@ -236,7 +236,11 @@ class HTTPConnection:
         sent = 0
         while sent < len(data):
             # As in `receive`.
-            limit = deadline.timeouts.write if deadline.expires_at is None else deadline.remaining("write", "write")
+            limit = (
+                deadline.timeouts.write
+                if deadline.expires_at is None
+                else deadline.remaining("write", "write")
+            )
             if limit is not self._send_limit:
                 self._limit_send(limit)  # type: ignore[arg-type]  # as above
             try:

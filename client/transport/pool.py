@@ -22,13 +22,14 @@ from client.exceptions import InvalidRequest, PoolTimeout, SessionClosed, Timeou
 from client.transport.cancel import CancelToken
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import NetworkOptions, Route, dial
+from client.transport.exchange import exchange
 from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
 from client.transport.pool_log import tell_closed, tell_handed_over, tell_made, why_unfit
 from client.transport.pool_queue import Place, QueuedCall
-from client.transport.stream import ResponseStream, exchange
 
 if TYPE_CHECKING:
     from client.timeouts import Budget
+    from client.transport.stream import ResponseStream
     from client.transport.wire import Call, WireRequest
 
 __all__ = ["DEFAULT_LIMITS", "ConnectionPool", "PoolLimits"]
@@ -323,17 +324,13 @@ class ConnectionPool:
         """Take back a connection between two requests: for the queue, or to keep it idle."""
         connection.turns += 1
         limits = self.limits
-        seconds = limits.idle_seconds
-        if connection.idle_limit is not None and connection.idle_limit < seconds:
-            seconds = connection.idle_limit
-        connection.expires_at = now + seconds
+        expires_at = now + limits.idle_seconds
+        if connection.idle_limit is not None:
+            expires_at = min(expires_at, now + connection.idle_limit)
         if limits.max_age is not None:
-            connection.expires_at = min(connection.expires_at, connection.created_at + limits.max_age)
-        if (
-            connection.epoch != self._epoch
-            or connection.expires_at <= now
-            or connection.generation != _generation
-        ):
+            expires_at = min(expires_at, connection.created_at + limits.max_age)
+        connection.expires_at = expires_at
+        if expires_at <= now or connection.epoch != self._epoch or connection.generation != _generation:
             self.discard(connection, "the session was closed, or its time is over")
             return
         victims: list[HTTPConnection] = []
@@ -342,9 +339,10 @@ class ConnectionPool:
             self._idle[connection] = None
             if self._waiters:
                 victims = self._settle()
-            if self._idle:
+            idle = len(self._idle)
+            if idle > 1 or idle > limits.idle:  # one alone has just been used
                 oldest = next(iter(self._idle))
-                if len(self._idle) > limits.idle or oldest.expires_at <= now:
+                if idle > limits.idle or oldest.expires_at <= now:
                     self._remove(oldest)
                     victims.append(oldest)
         if victims:

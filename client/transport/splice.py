@@ -99,7 +99,7 @@ def splice(stream: ResponseStream, pipe: Pipe, descriptor: int, offset: int, siz
         IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `ResponseStream.read`.
         OSError: What the disk says.
     """
-    connection = stream._connection
+    connection = stream.connection
     if stream._buffer or stream._finished or connection.is_tls:
         return None
     run = min(size, connection.engine.passthrough_available())

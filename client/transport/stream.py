@@ -1,8 +1,7 @@
-"""One exchange on one connection: the request goes out, the final response comes back and streams.
+"""A response on its way in: its head has come, its body streams.
 
-`exchange` sends and waits for the head; the `ResponseStream` that it returns owns the connection until the body
-is complete, and then hands it back to the pool or has it closed.  A body is complete when the framing says so,
-never because the peer went away (RFC 9112 section 8).
+The `ResponseStream` owns the connection until the body is complete, and then hands it back to the pool or has it
+closed.  A body is complete when the framing says so, never because the peer went away (RFC 9112 section 8).
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from client import protocol
 from client.exceptions import (
     ChunkedEncodingError,
-    ConnectionError,
     ForkError,
     IncompleteBody,
     ProtocolError,
@@ -23,15 +21,15 @@ from client.exceptions import (
     Timeout,
 )
 from client.transport.connection import RECEIVE_SIZE, HTTPConnection
-from client.transport.upload import Answer, send
+from client.transport.upload import Answer
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from client.transport.wire import Call, ConnectionInfo, WireRequest
+    from client.transport.wire import ConnectionInfo
 
-__all__ = ["Owner", "ResponseStream", "exchange"]
+__all__ = ["Owner", "ResponseStream"]
 
 #: A buffer for a whole body grows by at most this many bytes at a time: they are still in the processor's cache
 #: when they are received into.
@@ -68,67 +66,6 @@ class Owner(Protocol):
         ...
 
 
-def exchange(
-    connection: HTTPConnection,
-    request: WireRequest,
-    call: Call,
-    owner: Owner,
-    started_at: float,
-    acquired_at: float,
-) -> ResponseStream:
-    """Send *request* on *connection* and wait for the final response's head.
-
-    Args:
-        connection: Ours alone, between two cycles. On an error it is the caller's again, to discard.
-        request: What to send.
-        call: Limits and hooks.
-        owner: Gets the connection in the end.
-        started_at: Monotonic seconds at which the call began to look for a connection.
-        acquired_at: And at which it had one; the same where one was waiting for it.
-
-    Raises:
-        ConnectionError, Timeout: With ``reused``, ``bytes_sent`` and ``response_started`` set.
-        InvalidRequest: The request cannot be framed.
-    """
-    answer = ResponseStream()
-    answer._connection = connection
-    answer._call = call
-    answer._owner = owner
-    answer.reused = connection.reused
-    sent, phase, trace = 0, "send", call.trace
-    try:
-        if call.cancel is not None:
-            call.cancel.attach(connection)
-        if trace is not None:
-            trace(
-                "send.start",
-                {"method": request.method, "url": request.url.redacted, "reused": connection.reused},
-            )
-        sent = send(connection, request, call, answer)
-        sent_at = monotonic()
-        if trace is not None:
-            trace("send.end", {"bytes": sent, "seconds": sent_at - acquired_at})
-            trace("wait.start", {})
-            phase = "wait"
-        head = answer.head or answer.wait()
-        head_at = monotonic()
-        if trace is not None:
-            trace("wait.end", {"status": head.status_code, "seconds": head_at - sent_at})
-            trace("receive.start", {})
-    except BaseException as error:
-        if isinstance(error, (ConnectionError, Timeout)):
-            error.reused = connection.reused
-            error.bytes_sent = error.bytes_sent or sent
-            error.response_started = answer.started
-        if trace is not None:
-            trace(f"{phase}.failed", {"error": error})
-        raise
-    connection.reused = True
-    answer._stamps = (started_at, acquired_at, sent_at, head_at)
-    answer._begin(head, may_have_switched=head.status_code == 101 or request.method == "CONNECT")
-    return answer
-
-
 class ResponseStream(Answer):
     """A final response whose body is still on the wire; see `client.transport.wire.WireResponse`.
 
@@ -139,8 +76,8 @@ class ResponseStream(Answer):
     status: int
     reused: bool
     _head: protocol.Response | protocol.InformationalResponse
-    _owner: Owner
-    _stamps: tuple[float, float, float, float]  # monotonic seconds of start, connection, request sent, head
+    owner: Owner
+    stamps: tuple[float, float, float, float]  # monotonic seconds of start, connection, request sent, head
     _lines: bytes  # the head's field lines in lower case
     _buffer: bytes | memoryview = b""
     _finished: bool = True  # no: there is nothing to read, or to give up, before there is a head
@@ -149,7 +86,7 @@ class ResponseStream(Answer):
     _body_read_at: float = 0.0
     _end: protocol.EndOfMessage | None = None
 
-    def _begin(
+    def begin(
         self, head: protocol.Response | protocol.InformationalResponse, *, may_have_switched: bool
     ) -> None:
         """Own the connection from here on; take in what has come of the body together with *head*."""
@@ -157,10 +94,7 @@ class ResponseStream(Answer):
         self.status = head.status_code
         self._lines = head.headers.lines.lower()
         self._finished = False
-        if (
-            not may_have_switched
-            or self._connection.engine.their_state is not protocol.SWITCHED_PROTOCOL
-        ):
+        if not may_have_switched or self.connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
             self._buffer = self._buffered()
 
     @property
@@ -186,7 +120,7 @@ class ResponseStream(Answer):
     @property
     def info(self) -> ConnectionInfo:
         """Facts of the connection."""
-        return self._connection.info
+        return self.connection.info
 
     def has_field(self, name: bytes) -> bool:
         """Say whether a header field of that lower-case name is there, without taking the head apart."""
@@ -195,7 +129,7 @@ class ResponseStream(Answer):
     @property
     def timings(self) -> dict[str, float]:
         """Seconds by phase: queue dns connect tls send wait receive; what did not happen is 0."""
-        started, acquired, sent, head = self._stamps
+        started, acquired, sent, head = self.stamps
         info = self.info
         dns, connect, tls = (0.0, 0.0, 0.0) if self.reused else (info.dns, info.connect, info.tls)
         return {
@@ -244,7 +178,7 @@ class ResponseStream(Answer):
         # Released in any case: the traceback of an error would else keep the caller's buffer from changing its size.
         with memoryview(buffer).cast("B") as view:
             if not self._buffer and not self._finished:
-                run = self._connection.engine.passthrough_available()
+                run = self.connection.engine.passthrough_available()
                 if run:
                     return self._guarded_receive_into(view, min(run, len(view)))
             data = self.read(len(view))
@@ -276,7 +210,7 @@ class ResponseStream(Answer):
 
     def _receive(self, size: int) -> bytes:
         """Return the next bytes, waiting for them if need be; ``b""`` at the end of the body."""
-        connection, deadline = self._connection, self._call.deadline
+        connection, deadline = self.connection, self.call.deadline
         engine = connection.engine
         try:
             while not self._finished:
@@ -305,11 +239,11 @@ class ResponseStream(Answer):
 
     def _guarded_receive_into(self, view: memoryview, size: int) -> int:
         """Receive at most *size* bytes, all of them body, into *view*."""
-        engine = self._connection.engine
+        engine = self.connection.engine
         try:
             self._check_process()
             run = engine.passthrough_available()
-            count = self._connection.receive_into(view, size, self._call.deadline)
+            count = self.connection.receive_into(view, size, self.call.deadline)
             if count:
                 self._passed(count, run)
             else:
@@ -326,14 +260,14 @@ class ResponseStream(Answer):
 
     def _passed(self, count: int, run: int) -> None:
         """Tell the engine of *count* body bytes that went past it, out of a run of *run*."""
-        self._connection.engine.passthrough_received(count)
+        self.connection.engine.passthrough_received(count)
         self._received += count
         if count == run:
             self._buffered()  # the end of the body may be due; bytes are not: the engine had none
 
     def _buffered(self) -> bytes:
         """Return the body bytes that the engine already holds; finish if the body's end, or a fault, follows them."""
-        next_event = self._connection.engine.next_event
+        next_event = self.connection.engine.next_event
         data: bytes = b""
         parts: list[bytes] = []  # where there is more than one
         try:
@@ -354,7 +288,7 @@ class ResponseStream(Answer):
         return b"".join(parts) if parts else data
 
     def _check_process(self) -> None:
-        if self._owner.is_foreign(self._connection):
+        if self.owner.is_foreign(self.connection):
             raise ForkError("this response belongs to the parent process: its connection is not ours")
 
     # -- ending ---------------------------------------------------------------------------------------------------
@@ -363,7 +297,7 @@ class ResponseStream(Answer):
         """The body is complete: give the connection back if it may serve again, have it closed otherwise."""
         self._finished = True
         self._body_read_at = now = monotonic()
-        connection, call = self._connection, self._call
+        connection, call = self.connection, self.call
         if call.cancel is not None:
             call.cancel.detach()
         try:
@@ -371,36 +305,36 @@ class ResponseStream(Answer):
             # that nobody asked for is never delivered, and its connection goes (RFC 9112 section 9.2).
             connection.engine.start_next_cycle()
         except protocol.LocalProtocolError:
-            self._owner.discard(connection, "it serves no other request")
+            self.owner.discard(connection, "it serves no other request")
         else:
             if b"\r\nkeep-alive:" in self._lines:
                 connection.idle_limit = _keep_alive_seconds(self._head.headers)
             if connection.error is None:
-                self._owner.release(connection, now)
+                self.owner.release(connection, now)
             else:
-                self._owner.discard(connection, "the call was stopped")
+                self.owner.discard(connection, "the call was stopped")
         if call.trace is not None:
-            call.trace("receive.end", {"bytes": self._received, "seconds": now - self._stamps[3]})
+            call.trace("receive.end", {"bytes": self._received, "seconds": now - self.stamps[3]})
 
     def _failed(self, error: BaseException) -> BaseException:
         """Give the connection up for *error*; return, and keep for later reads, what the reader must see."""
         self._finished = True
-        if self._call.cancel is not None:
-            self._call.cancel.detach()
-        self._owner.discard(self._connection, type(error).__name__)
+        if self.call.cancel is not None:
+            self.call.cancel.detach()
+        self.owner.discard(self.connection, type(error).__name__)
         failure: BaseException = error
         if isinstance(error, (RemoteDisconnected, protocol.RemoteProtocolError)):
             failure = self._broken_body(error)
         self._failure = (
             failure if isinstance(failure, Exception) else IncompleteBody("reading was interrupted")
         )
-        if self._call.trace is not None:
-            self._call.trace("receive.failed", {"bytes": self._received, "error": failure})
+        if self.call.trace is not None:
+            self.call.trace("receive.failed", {"bytes": self._received, "error": failure})
         return failure
 
     def _broken_body(self, error: Exception) -> ChunkedEncodingError:
         """Say what is wrong with the body: too short, or framed wrongly."""
-        engine = self._connection.engine
+        engine = self.connection.engine
         expected = self._expected_length()
         if isinstance(error, RemoteDisconnected) or engine.trailing_data[1]:
             wanted = "its end marker" if expected is None else f"{expected} bytes"
@@ -438,7 +372,7 @@ class ResponseStream(Answer):
 
     def _take_in(self, seconds: float) -> None:
         """Take in the rest of the body as far as it comes within *seconds* and is short."""
-        connection, limit = self._connection, self._connection.limits.drain
+        connection, limit = self.connection, self.connection.limits.drain
         if self._finished or connection.engine.their_state is protocol.SWITCHED_PROTOCOL:
             return
         kept = [bytes(self._buffer), self._buffered()]
@@ -467,9 +401,9 @@ class ResponseStream(Answer):
         self._buffer = b""
         self._finished = True
         self._failure = StreamConsumedError("the response was closed before its body was read")
-        if self._call.cancel is not None:
-            self._call.cancel.detach()
-        self._owner.discard(self._connection, "its response was not read to the end")
+        if self.call.cancel is not None:
+            self.call.cancel.detach()
+        self.owner.discard(self.connection, "its response was not read to the end")
 
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, in blocking mode, and the bytes that followed the head.
@@ -479,20 +413,20 @@ class ResponseStream(Answer):
         Raises:
             ProtocolError: The peer switched to nothing; the connection is still an HTTP one.
         """
-        engine = self._connection.engine
+        engine = self.connection.engine
         if self._finished or engine.their_state is not protocol.SWITCHED_PROTOCOL:
             raise ProtocolError("the peer did not switch protocols, so there is no stream to hand over")
         self._finished = True
-        if self._call.cancel is not None:
-            self._call.cancel.detach()
-        self._owner.forget(self._connection)
-        return self._connection.detach(), engine.trailing_data[0]
+        if self.call.cancel is not None:
+            self.call.cancel.detach()
+        self.owner.forget(self.connection)
+        return self.connection.detach(), engine.trailing_data[0]
 
     def __del__(self) -> None:
         """Give an unread response's connection up; a finaliser may run anywhere, so it neither locks nor reads."""
         if not self._finished:
             self._finished = True
-            self._owner.abandon(self._connection)
+            self.owner.abandon(self.connection)
 
 
 def _keep_alive_seconds(headers: protocol.Headers) -> float | None:

@@ -42,7 +42,7 @@ class Answer:
     """The final response of one exchange, being waited for; `ResponseStream` adds how it is read.
 
     There is one for each request, so it has no ``__init__``, and defaults that cost it nothing: whoever makes one sets
-    ``_connection`` and ``_call``.
+    ``connection`` and ``call``.
 
     Attributes:
         head: The `Response`, or the `InformationalResponse` with 101; None until it is there.
@@ -51,8 +51,8 @@ class Answer:
         may_continue: True once ``100 Continue`` arrived.
     """
 
-    _connection: HTTPConnection
-    _call: Call
+    connection: HTTPConnection
+    call: Call
     head: protocol.Response | protocol.InformationalResponse | None = None
     started: bool = False
     closed: bool = False
@@ -66,9 +66,9 @@ class Answer:
             RemoteDisconnected: It closed first.
             ReadTimeout, TotalTimeout: It stayed silent.
         """
-        connection = self._connection
+        connection = self.connection
         while self.head is None:
-            data = b"" if self.closed else connection.receive(RECEIVE_SIZE, self._call.deadline)
+            data = b"" if self.closed else connection.receive(RECEIVE_SIZE, self.call.deadline)
             if not data:
                 raise RemoteDisconnected(
                     "the peer closed in the middle of the response head"
@@ -80,7 +80,7 @@ class Answer:
 
     def has_come(self) -> bool:
         """Take in what has arrived, without blocking; say whether sending should stop."""
-        data = self._connection.receive_ready()
+        data = self.connection.receive_ready()
         if data is None:
             return False
         if data:
@@ -91,11 +91,11 @@ class Answer:
 
     def wait_for_continue(self) -> bool:
         """Wait a while for ``100 Continue``; return False if the final answer came instead of it."""
-        deadline = self._call.deadline
+        deadline = self.call.deadline
         give_up_at = monotonic() + _CONTINUE_SECONDS  # one limit, however many other 1xx come meanwhile
         while not self.may_continue and (left := give_up_at - monotonic()) > 0:
             limit = deadline.remaining("read", "continue")
-            readable, _ = self._connection.wait(
+            readable, _ = self.connection.wait(
                 for_write=False, seconds=left if limit is None else min(left, limit)
             )
             if not readable:
@@ -108,7 +108,7 @@ class Answer:
     def _take(self, data: bytes) -> None:
         """Feed the engine and advance to the final head, past any 1xx."""
         self.started = True
-        engine = self._connection.engine
+        engine = self.connection.engine
         engine.receive_data(data)
         try:
             while True:
@@ -123,8 +123,8 @@ class Answer:
                     return
                 if event.status_code == 100:
                     self.may_continue = True
-                if self._call.on_informational is not None:
-                    self._call.on_informational(event.status_code, event.headers.raw_items())
+                if self.call.on_informational is not None:
+                    self.call.on_informational(event.status_code, event.headers.raw_items())
         except protocol.RemoteProtocolError as error:
             raise ProtocolError(f"the peer's response is not HTTP/1.1: {error}") from error
 

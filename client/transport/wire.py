@@ -246,11 +246,14 @@ class WireResponse(Protocol):
     """
 
     status: int
-    reason: bytes
-    http_version: bytes
-    info: ConnectionInfo
     reused: bool
 
+    @property
+    def reason(self) -> bytes: ...  # noqa: D102  # see Attributes
+    @property
+    def http_version(self) -> bytes: ...  # noqa: D102  # see Attributes
+    @property
+    def info(self) -> ConnectionInfo: ...  # noqa: D102  # see Attributes
     @property
     def headers(self) -> Sequence[tuple[bytes, bytes]]: ...  # noqa: D102  # see Attributes
     @property

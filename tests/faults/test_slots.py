@@ -158,7 +158,7 @@ def test_a_connection_that_is_handed_over_while_the_call_is_cancelled_is_not_los
     while not pool._waiters:
         pass
     pool._waiters[0].error = CancelledError()  # what `abort` does first; it has not rung the bell yet
-    held._connection.sock.send(b"more\r\n\r\n")
+    held.connection.sock.send(b"more\r\n\r\n")
     held.read()
     thread.join()
 
