@@ -8,12 +8,15 @@ time. RFC 9112 section 6 (message body), issue 2215 of requests (an empty file i
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence, Sized
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from client.exceptions import FileModeWarning, InvalidBody, InvalidJSONError, UnrewindableBodyError
 from client.percent import form_urlencode
+from client.transport.file_span import LEAST_SPAN, FileSpan
 
 if TYPE_CHECKING:
     from client.transport.wire import Body
@@ -28,6 +31,9 @@ _MAY_BE_EMPTY: Final = (str, bytes, bytearray, list, tuple, Mapping)
 
 #: Bytes read from a file at a time: what the transport writes in one call.
 BLOCK: Final = 256 * 1024
+
+
+_Piece = TypeVar("_Piece", bound=Sized)
 
 
 class FileBody:
@@ -70,13 +76,27 @@ class FileBody:
             UnrewindableBodyError: It was read before and cannot be put back.
             InvalidBody: The file yields text, or more or fewer bytes than ``length``.
         """
+        self._start()
+        return _of_length(self._pieces(), self.length, self._argument)
+
+    def spans(self) -> Iterator[bytes | FileSpan]:
+        """As `chunks`, but a regular file of 64 KiB or more is named and not read. Afterwards it stands as if it were.
+
+        Raises:
+            UnrewindableBodyError, InvalidBody: As `chunks`.
+        """
+        if self.position is None or (self.length or 0) < LEAST_SPAN or not _is_on_disk(self.source):
+            return self.chunks()
+        self._start()
+        return self._spans(self.position, self.position + (self.length or 0))
+
+    def _start(self) -> None:
         self._refuse_closed()
         if self.replayable:
             self.file.seek(self.position)
         elif self._used:
             raise UnrewindableBodyError(f"{self._argument}= is a file that cannot be read a second time")
         self._used = True
-        return _of_length(self._pieces(), self.length, self._argument)
 
     def _refuse_closed(self) -> None:
         if getattr(self.source, "closed", False) is True:
@@ -90,6 +110,29 @@ class FileBody:
             yield _as_bytes(piece, self._argument)
         if piece is None:
             raise InvalidBody(f"{self._argument}= is a non-blocking file that has no data now")
+
+    def _spans(self, offset: int, end: int) -> Iterator[FileSpan]:
+        self.file.flush()  # what was written to a file in mode "r+b" since its length was asked
+        descriptor = os.dup(
+            self.file.fileno()
+        )  # its number could be another file's once the caller has closed it
+        try:
+            while offset < end:
+                self._refuse_other_end(descriptor, end)
+                count = min(BLOCK, end - offset)
+                yield FileSpan(descriptor, offset, count)
+                offset += count
+            self._refuse_other_end(descriptor, end)
+        finally:
+            os.close(descriptor)
+            if not self.file.closed:
+                self.file.seek(offset)
+
+    def _refuse_other_end(self, descriptor: int, end: int) -> None:
+        """Refuse a file that does not end at *end* any more: one that grew must not pass for complete."""
+        left = end - os.fstat(descriptor).st_size
+        if left:
+            raise _other_length(left, self.length, self._argument)
 
 
 class IterableBody:
@@ -170,15 +213,21 @@ class CallableBody:
             UnrewindableBodyError: The factory returned the same file or iterator as before.
             InvalidBody: It returned something that is no body, or not ``length`` bytes.
         """
+        return self._fresh(lambda body: body.chunks())
+
+    def spans(self) -> Iterator[bytes | FileSpan]:
+        """As `chunks`, but of a file as `FileBody.spans`."""
+        return self._fresh(lambda body: getattr(body, "spans", body.chunks)())
+
+    def _fresh(self, pieces_of: Callable[[Body], Iterator[Any]]) -> Iterator[Any]:
         length = self.length
         body = self._make()
         made, *_ = self._made
         self._made = (made, None, False)
         try:
             if body is not None:
-                yield from _of_length(
-                    iter((body,)) if isinstance(body, bytes) else body.chunks(), length, self._argument
-                )
+                pieces = iter((body,)) if isinstance(body, bytes) else pieces_of(body)
+                yield from _of_length(pieces, length, self._argument)
         finally:
             if hasattr(made, "close"):
                 made.close()
@@ -301,19 +350,38 @@ def _has_buffer(data: Any) -> bool:
     return True
 
 
-def _of_length(pieces: Iterator[bytes], length: int | None, argument: str) -> Iterator[bytes]:
+def _of_length(pieces: Iterator[_Piece], length: int | None, argument: str) -> Iterator[_Piece]:
     """Pass *pieces* on; raise where they turn out not to be *length* bytes, before too much is sent."""
-    if length is None:
-        yield from pieces
-        return
+    return pieces if length is None else _counted(pieces, length, argument)
+
+
+def _counted(pieces: Iterator[_Piece], length: int, argument: str) -> Iterator[_Piece]:
     left = length
     for piece in pieces:
         left -= len(piece)
         if left < 0:
-            raise InvalidBody(f"{argument}= yields more than the {length} bytes that were announced")
+            raise _other_length(left, length, argument)
         yield piece
     if left:
-        raise InvalidBody(f"{argument}= ended {left} bytes short of the {length} that were announced")
+        raise _other_length(left, length, argument)
+
+
+def _other_length(left: int, length: int | None, argument: str) -> InvalidBody:
+    """Build the error for a body of which *left* bytes are missing at its end, or too many if negative."""
+    if left < 0:
+        return InvalidBody(f"{argument}= yields more than the {length} bytes that were announced")
+    return InvalidBody(f"{argument}= ended {left} bytes short of the {length} that were announced")
+
+
+def _is_on_disk(file: Any) -> bool:
+    """Say whether reading *file* yields what its descriptor has on disk: nothing decoded, counted or made up."""
+    # Exact types: a subclass, a wrapper, or one method set on the object itself may yield something else.
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    return (
+        type(raw) is io.FileIO
+        and not {*vars(file), *vars(raw)} - {"name"}
+        and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+    )
 
 
 def _binary(file: Any, argument: str) -> Any:

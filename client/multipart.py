@@ -8,21 +8,27 @@ HTML standard says ("multipart/form-data encoding algorithm"), which is what bro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import urandom
 from os.path import basename
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from client.body import FileBody, wire_body
 from client.exceptions import InvalidBody, InvalidHeader, UnrewindableBodyError
 from client.headers import encode_field, encode_fields
 from client.percent import form_fields
 
+if TYPE_CHECKING:
+    from client.transport.file_span import FileSpan
+
 __all__ = ["MultipartBody", "encode_multipart"]
 
 # RFC 2046 section 5.1.1:  boundary = 0*69<bchars> bcharsnospace.  Narrower: what needs no quotes.
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'+_\-.]{1,70}")
 _BOUNDARY_PARAMETER: Final = re.compile(r";[ \t]*boundary=(?:\"([^\"]*)\"|([^\s;]*))", re.IGNORECASE)
+
+
+_Piece = TypeVar("_Piece")
 
 
 class MultipartBody:
@@ -59,13 +65,21 @@ class MultipartBody:
             UnrewindableBodyError: A part was used up before.
             InvalidBody: A file turned out shorter or longer than it was.
         """
+        self._start()
+        return self._pieces(FileBody.chunks)
+
+    def spans(self) -> Iterator[bytes | FileSpan]:
+        """As `chunks`, but of each file as `FileBody.spans`."""
+        self._start()
+        return self._pieces(FileBody.spans)
+
+    def _start(self) -> None:
         if self._used and not self.replayable:
             # Before anything is sent; the part itself would only say so in the middle of the body.
             raise UnrewindableBodyError("files= holds a file that cannot be read a second time")
         self._used = True
-        return self._pieces()
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, content_of: Callable[[FileBody], Iterator[_Piece]]) -> Iterator[bytes | _Piece]:
         delimiter = b"--%b\r\n" % self.boundary.encode()
         pending: list[bytes] = []  # what is in memory leaves together
         for head, content in self._parts:
@@ -74,7 +88,7 @@ class MultipartBody:
                 pending += (content, b"\r\n")
             else:
                 yield b"".join(pending)
-                yield from content.chunks()
+                yield from content_of(content)
                 pending = [b"\r\n"]
         yield b"".join((*pending, b"--%b--\r\n" % self.boundary.encode()))
 

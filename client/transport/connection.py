@@ -11,6 +11,7 @@ elsewhere their form differs: there, `settimeout` does it.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from client.exceptions import Timeout
     from client.response_limits import ResponseLimits
     from client.timeouts import Deadline
+    from client.transport.file_span import FileSpan
     from client.transport.wire import ConnectionInfo
 
 __all__ = ["RECEIVE_SIZE", "HTTPConnection"]
@@ -42,6 +44,7 @@ RECEIVE_SIZE: Final = 65536
 _SLICE: Final = 262144
 
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform == "linux"
+_HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
 _DONT_WAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _timeval = struct.Struct("@ll").pack
 
@@ -261,13 +264,36 @@ class HTTPConnection:
             if self.is_tls:
                 self._limit_receive(0.0)
                 return self.sock.send(memoryview(parts[0])[:_SLICE])
-            if len(parts) == 1 or not hasattr(self.sock, "sendmsg"):
+            if len(parts) == 1 or not _HAS_SENDMSG:
                 return self.sock.send(memoryview(parts[0])[:_SLICE], _DONT_WAIT)
             return self.sock.sendmsg(parts, (), _DONT_WAIT)
         except OSError as error:
             if _is_would_block(error):
                 return 0
             raise
+
+    def send_span_ready(self, span: FileSpan, start: int) -> int:
+        """As `send_ready`, for what *span* has from its *start*-th byte on; not under TLS.
+
+        Raises:
+            InvalidBody: The file ends before the span does.
+            OSError: As `FileSpan.send`.
+        """
+        if not self._is_kernel_timed:
+            self._limit_receive(0.0)
+            return self._send_span(span, start)
+        # The call knows no MSG_DONTWAIT.
+        os.set_blocking(self.sock.fileno(), False)
+        try:
+            return self._send_span(span, start)
+        finally:
+            os.set_blocking(self.sock.fileno(), True)
+
+    def _send_span(self, span: FileSpan, start: int) -> int:
+        try:
+            return span.send(self.sock, start, _SLICE)
+        except BlockingIOError:
+            return 0
 
     def write_failure(self, error: OSError, deadline: Deadline, bytes_sent: int) -> BaseException:
         """Translate what a send raised; the only place that does."""

@@ -20,11 +20,12 @@ from client.exceptions import (
     Timeout,
 )
 from client.transport.connection import RECEIVE_SIZE, HTTPConnection
+from client.transport.file_span import CAN_SENDFILE, FileSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from client.transport.wire import Call, WireRequest
+    from client.transport.wire import Body, Call, WireRequest
     from client.url import URL
 
 __all__ = ["Answer", "send"]
@@ -208,27 +209,36 @@ class _Upload:
 
     def run(self, head: bytes, request: WireRequest) -> None:
         """Send the head and the body of *request*."""
-        engine, body = self._connection.engine, request.body
         parts: list[Any] = [head]
         if self._call.expect:
             if not self._push(parts) or not self._answer.wait_for_continue():
                 return
             parts = []
-        pieces: Iterator[bytes] = (
-            iter((body or b"",)) if body is None or isinstance(body, bytes) else body.chunks()
-        )
+        pieces = _pieces(request.body, is_plain=not self._connection.is_tls)
+        try:
+            is_wanted = self._push_body(parts, pieces)
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()  # and so the file that spans are of, now and not when it is collected
+        if is_wanted:
+            end = protocol.EndOfMessage(headers=request.trailers()) if request.trailers is not None else _END
+            self._push([*parts, self._connection.engine.send(end)])
+
+    def _push_body(self, parts: list[Any], pieces: Iterator[bytes | FileSpan]) -> bool:
+        """Send *parts*, then *pieces* with their framing; return as `_push`. Without a piece, *parts* stay unsent."""
+        frame = self._connection.engine.send_with_data_passthrough
         done = 0
         for piece in pieces:
-            if not len(piece):
+            size = len(piece)
+            if not size:
                 continue  # an empty chunk would end a chunked body (RFC 9112 section 7.1)
-            parts += engine.send_with_data_passthrough(protocol.Data(piece)) or ()
-            if not self._push(parts):
-                return
-            parts = []
-            done += len(piece)
+            parts += frame(protocol.Data(piece)) or ()  # type: ignore[arg-type]  # a span stands for its bytes
+            if not (self._push_around(piece, parts) if type(piece) is FileSpan else self._push(parts)):
+                return False
+            parts.clear()
+            done += size
             self.report(done)
-        end = protocol.EndOfMessage(headers=request.trailers()) if request.trailers is not None else _END
-        self._push([*parts, engine.send(end)])
+        return True
 
     def report(self, done: int) -> None:
         """Tell the caller that *done* bytes of the body are sent."""
@@ -237,24 +247,56 @@ class _Upload:
 
     def _push(self, parts: list[Any]) -> bool:
         """Send all of *parts*; return False if the peer answered or went away, so that sending must stop."""
-        connection, deadline = self._connection, self._call.deadline
-        views = [memoryview(part) for part in parts if len(part)]
-        while views:
+        connection, left = self._connection, sum(map(len, parts))
+        while left:
             try:
-                count = connection.send_ready(views)
+                count = connection.send_ready(parts)
             except OSError as error:
                 if connection.error is not None:
                     raise connection.error from error
                 return False
+            self.sent += count
+            left -= count
             if count:
-                self.sent += count
-                views = _after(views, count)
+                parts = _after(parts, count) if left else parts
             elif not self._wait_for_room():
                 return False
-        if connection.error is not None:
-            raise connection.error
-        deadline.remaining("write", "write")  # a peer that takes every byte can still be too late
+        self._check()
         return True
+
+    def _push_around(self, span: FileSpan, parts: list[Any]) -> bool:
+        """Send *parts*, one of which is *span*; return as `_push`."""
+        at = next(index for index, part in enumerate(parts) if part is span)
+        return (
+            (not at or self._push(parts[:at]))
+            and self._push_span(span)
+            and (at + 1 == len(parts) or self._push(parts[at + 1 :]))
+        )
+
+    def _push_span(self, span: FileSpan) -> bool:
+        """Let the kernel send *span*; return as `_push`."""
+        connection, done = self._connection, 0
+        while done < len(span):
+            try:
+                count = connection.send_span_ready(span, done)
+            except InvalidBody:
+                raise
+            except OSError:
+                # The connection broke, or this kind of file can only be read; the usual road finds out.
+                return self._push([span.read(done)])
+            if count:
+                self.sent += count
+                done += count
+            elif not self._wait_for_room():
+                return False
+        self._check()
+        return True
+
+    def _check(self) -> None:
+        """Raise what ends the call from outside: `abort`, or the deadline; a peer can take every byte and be late."""
+        if self._connection.error is not None:
+            raise self._connection.error
+        self._call.deadline.remaining("write", "write")
 
     def _wait_for_room(self) -> bool:
         """Wait until the kernel takes more; return False once the answer or the end came in first."""
@@ -271,16 +313,26 @@ class _Upload:
         return True
 
 
+def _pieces(body: bytes | Body | None, *, is_plain: bool) -> Iterator[bytes | FileSpan]:
+    """Return what *body* is made of; runs of files as such where the kernel can send them, so not under TLS."""
+    if body is None or isinstance(body, bytes):
+        return iter((body or b"",))
+    if is_plain and CAN_SENDFILE and hasattr(body, "spans"):
+        spans: Iterator[bytes | FileSpan] = body.spans()
+        return spans
+    return body.chunks()
+
+
 def _authority(url: URL) -> bytes:
     """Return host and port, the only form of target that CONNECT has (RFC 9112 section 3.2.3)."""
     host = f"[{url.host}]" if ":" in url.host else url.host
     return f"{host}:{url.port}".encode("ascii")
 
 
-def _after(views: list[memoryview], count: int) -> list[memoryview]:
-    """Return what is left of *views* once their first *count* bytes are sent."""
-    for index, view in enumerate(views):
-        if count < len(view):
-            return [view[count:], *views[index + 1 :]]
-        count -= len(view)
+def _after(parts: list[Any], count: int) -> list[Any]:
+    """Return what is left of *parts* once their first *count* bytes are sent."""
+    for index, part in enumerate(parts):
+        if count < len(part):
+            return [memoryview(part)[count:], *parts[index + 1 :]]
+        count -= len(part)
     return []

@@ -27,6 +27,9 @@ Fields: TypeAlias = "list[tuple[bytes, bytes]]"
 class Body(Protocol):
     """A request body that is not plain bytes.
 
+    It may have a method ``spans()`` beside `chunks`, which does the same but yields a `FileSpan` for bytes that the
+    kernel can send straight from their file.
+
     Attributes:
         length: Bytes in all, sent as Content-Length; None sends it chunked.
         replayable: True if `chunks` can be called again for a resend.
