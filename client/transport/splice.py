@@ -105,6 +105,6 @@ def splice(stream: ResponseStream, pipe: Pipe, descriptor: int, offset: int, siz
     run = min(size, connection.engine.passthrough_available())
     if run < LEAST_SPLICE:
         return None
-    count = stream._guarded_receive_into(pipe, run)  # type: ignore[arg-type]  # what its connection can receive into
+    count = stream._guarded_receive_into(pipe, run)
     pipe.empty(descriptor, offset, count)
     return count

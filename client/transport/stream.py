@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from client.transport.splice import Pipe
     from client.transport.wire import ConnectionInfo
 
 __all__ = ["Owner", "ResponseStream"]
@@ -237,7 +238,7 @@ class ResponseStream(Answer):
             raise self._failure
         return b""
 
-    def _guarded_receive_into(self, view: memoryview, size: int) -> int:
+    def _guarded_receive_into(self, view: memoryview | Pipe, size: int) -> int:
         """Receive at most *size* bytes, all of them body, into *view*."""
         engine = self.connection.engine
         try:

@@ -489,7 +489,6 @@ def test_without_kernel_timeouts_it_is_the_same(
     assert len(CONTENT) == sum(counted)
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
 def test_an_unnamed_temporary_file_is_sent_by_the_kernel(
     scripted_server: ScriptedServer, pool: ConnectionPool, counted: list[int]
 ) -> None:
