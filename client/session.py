@@ -78,7 +78,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         socket_options: (level, name, value) for `setsockopt` on each TCP socket.
         uds: Path of a Unix domain socket that every connection goes to.
         trace: Called with (event, facts) as calls go on: ``X.start``, then ``X.end`` or ``X.failed``, X being queue,
-            dns, connect, proxy, tls, send, wait and receive; and ``retry``, ``redirect``.
+            dns, connect, proxy, tls, send, continue, wait and receive; and ``retry``, ``redirect``.
         max_body: Most bytes of a decoded response body. Default none.
         max_ratio: Most decoded bytes for each one on the wire. Default none.
         on_retry: Called with each `client.retries.Attempt` that another one follows.

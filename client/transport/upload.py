@@ -211,7 +211,7 @@ class _Upload:
         """Send the head and the body of *request*."""
         parts: list[Any] = [head]
         if self._call.expect:
-            if not self._push(parts) or not self._answer.wait_for_continue():
+            if not self._push(parts) or not self._is_wanted():
                 return
             parts = []
         pieces = _pieces(request.body, is_plain=not self._connection.is_tls)
@@ -239,6 +239,20 @@ class _Upload:
             done += size
             self.report(done)
         return True
+
+    def _is_wanted(self) -> bool:
+        """Wait for ``100 Continue``; say whether the body is to be sent."""
+        trace = self._call.trace
+        if trace is None:
+            return self._answer.wait_for_continue()
+        started, outcome = monotonic(), "failed"
+        trace("continue.start", {})
+        try:
+            wanted = self._answer.wait_for_continue()
+            outcome = "end"
+        finally:
+            trace(f"continue.{outcome}", {"seconds": monotonic() - started})
+        return wanted
 
     def report(self, done: int) -> None:
         """Tell the caller that *done* bytes of the body are sent."""

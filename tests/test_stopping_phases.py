@@ -1,0 +1,120 @@
+"""Whatever a call waits for, each way to stop it ends it within a second, with the error of that way, and loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+
+import client
+from client.testing import LoopbackServer
+from tests.leaks import slots_of
+from tests.stuck_calls import PHASES, Stuck, stuck_calls
+from tests.tls_authority import TLSAuthority
+
+pytestmark = pytest.mark.timing
+
+PATIENCE = 10.0
+
+#: The last event before the call is stuck.
+EVENTS = {
+    "pool": "queue.start",
+    "dns": "dns.start",
+    "connect": "connect.start",
+    "proxy": "proxy.start",
+    "tls": "tls.start",
+    "write": "send.start",
+    "continue": "continue.start",
+    "read": "wait.start",
+    "total": "receive.start",
+    "body": "receive.start",
+    "read in TLS": "wait.start",
+    "write in TLS": "send.start",
+    "retry": "retry",
+}
+
+
+@pytest.fixture(scope="module")
+def calls(tls_authority: TLSAuthority) -> Iterator[dict[str, Stuck]]:
+    with stuck_calls(PATIENCE, tls_authority) as calls:
+        yield calls
+
+
+@contextlib.contextmanager
+def stuck_session(stuck: Stuck, phase: str) -> Iterator[tuple[client.Session, threading.Event]]:
+    """Give a session, and the event that its call is stuck; it works on afterwards, and holds no slot in the end."""
+    is_stuck = threading.Event()
+
+    def trace(event: str, facts: dict[str, Any]) -> None:
+        if event == EVENTS[phase]:
+            is_stuck.set()
+
+    with stuck.session() as session:
+        session.trace = trace
+        yield session, is_stuck
+        session.trace = None
+    with LoopbackServer() as server:
+        assert 200 == session.get(f"{server.url}/hello").status_code
+        session.close()
+    assert 0 == slots_of(session)
+
+
+STOPS: dict[str, tuple[Callable[[client.Session, Any], object], type[BaseException]]] = {
+    "cancel": (lambda session, future: future.cancel(), CancelledError),
+    "close": (lambda session, future: session.close(), client.SessionClosed),
+    "abort": (lambda session, future: session.abort(), client.SessionClosed),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_submitted_call_is_stopped(calls: dict[str, Stuck], phase: str, stop: str) -> None:
+    stuck, (act, expected) = calls[phase], STOPS[stop]
+    with stuck_session(stuck, phase) as (session, is_stuck):
+        future = session.submit(**stuck.request(), timeout=PATIENCE)
+        assert is_stuck.wait(PATIENCE)
+        began = time.monotonic()
+        act(session, future)
+        with pytest.raises(expected):
+            future.result(PATIENCE)
+        took = time.monotonic() - began
+
+    assert took < 1
+
+
+@pytest.mark.parametrize("offload", [False, True], ids=["calling thread", "offload"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_ctrl_c_stops_the_callers_call(calls: dict[str, Stuck], phase: str, offload: bool) -> None:
+    stuck, over = calls[phase], threading.Event()
+    with stuck_session(stuck, phase) as (session, is_stuck):
+        session.offload = offload
+
+        def press() -> None:
+            """Press again: Python itself misses a signal between its last look and the system call that waits."""
+            is_stuck.wait(PATIENCE)
+            while not over.wait(0.05):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=press)
+        thread.start()
+        began = time.monotonic()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                try:
+                    session.request(**stuck.request(), timeout=PATIENCE)
+                finally:
+                    over.set()
+            took = time.monotonic() - began
+        finally:
+            over.set()
+            is_stuck.set()
+            thread.join()
+
+    assert took < 1
