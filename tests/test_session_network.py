@@ -188,7 +188,7 @@ def test_local_address_and_socket_options_are_used(scripted_server: ScriptedServ
         wire: Any = response._wire
 
         assert "127.0.0.3" == wire.info.local[0]
-        assert 1 == wire._connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert 1 == wire.connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         response.close()
 
 
@@ -214,7 +214,7 @@ def test_a_pin_is_demanded(tls_authority: TLSAuthority, matches: bool) -> None:
         server.script(Expect(), Send(OK), Hold())
         with session.get(server.url, verify=str(tls_authority.bundle), stream=True) as response:
             wire: Any = response._wire
-            certificate = wire._connection.sock.getpeercert(True)
+            certificate = wire.connection.sock.getpeercert(True)
         digest = hashlib.sha256(certificate if matches else b"another").hexdigest()
         pinned = client.TLSSettings(str(tls_authority.bundle), fingerprint=digest)
         if matches:
