@@ -15,6 +15,7 @@ from client.exchange import transact
 from client.headers import CaseInsensitiveDict
 from client.response import Response
 from client.retries import Retry
+from client.seams import note_adapter
 from client.timeouts import DEFAULT_TIMEOUTS, Deadline, Timeouts
 from client.transport.dialer import NetworkOptions
 from client.transport.pool import DEFAULT_LIMITS, ConnectionPool
@@ -65,6 +66,8 @@ class HTTPAdapter(BaseAdapter):
     A subclass may override `send`, `init_poolmanager` and `add_headers`. Mounted on a session, it obeys that
     session's address filter and response limits, and takes its resolver, local address and socket options where it has
     none.
+    A subclass may override `send`, `build_response`, `init_poolmanager` and `add_headers`. Mounted on a session, it
+    obeys that session's address filter, and takes its resolver, local address and socket options where it has none.
 
     Args:
         pool_connections: Accepted for requests' signature; connections to any number of origins are kept.
@@ -106,8 +109,19 @@ class HTTPAdapter(BaseAdapter):
     @property
     def _stands_for(self) -> Transport | None:
         """The session's own transport, if sending through this adapter makes no difference to using that."""
-        plain = self._is_around and type(self).send is HTTPAdapter.send and self.max_retries.total == 0
+        plain = (
+            self._is_around and self.max_retries.total == 0 and not (self._is_seen("send") or self._builds)
+        )
         return self.poolmanager if plain else None
+
+    @property
+    def _builds(self) -> bool:
+        """True if `build_response` is another's, who wants to be called."""
+        return self._is_seen("build_response")
+
+    def _is_seen(self, method: str) -> bool:
+        """Say whether *method* is overridden: by a subclass, on this adapter, or by a test's double."""
+        return getattr(getattr(self, method), "__func__", None) is not _OWN[method]
 
     def init_poolmanager(
         self,
@@ -180,9 +194,7 @@ class HTTPAdapter(BaseAdapter):
             if given is None
             else {name: getattr(given, name) for name in CallOptions.__slots__ if name != "bounds_body"}
         )
-        is_seen = (
-            type(self).send is not HTTPAdapter.send
-        )  # who overrides it may want to read the body himself
+        is_seen = self._is_seen("send") or self._builds  # who overrides one may want to read the body himself
         settings |= {"timeouts": timeouts, "tls": tls, "stream": stream or is_seen}
         if self.max_retries.total != 0:
             settings["retries"] = self.max_retries
@@ -200,6 +212,8 @@ class HTTPAdapter(BaseAdapter):
         response = transact(self.poolmanager, request, CallOptions(**settings), own)
         if call is not None:
             call.began = own.began
+        if self._builds:
+            return self.build_response(request, response.raw)
         response.connection = self
         return response
 
@@ -209,9 +223,11 @@ class HTTPAdapter(BaseAdapter):
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
         """Make a `Response` of another library's, such as urllib3's ``HTTPResponse``.
 
+        `send` calls it where it is overridden, and reads no body before that.
+
         Args:
             req: The request that it answers.
-            resp: Has ``status``, ``reason``, ``headers`` and can be read as a file.
+            resp: Has ``status``, ``reason``, ``headers`` and can be read as a file, as `Response.raw` does.
         """
         response = Response()
         response.status_code = resp.status
@@ -287,6 +303,10 @@ _NOT_PICKLED: Final = frozenset({"poolmanager", "_ssl_context", "_tls"})
 
 #: Most TLS settings that an adapter remembers; programs use one or two.
 _MAX_TLS_SETTINGS: Final = 16
+
+#: What `_is_seen` compares with: the methods as they are defined here, whatever stands in their place later.
+_OWN: Final = {"send": HTTPAdapter.send, "build_response": HTTPAdapter.build_response}
+note_adapter(HTTPAdapter)
 
 
 def _timeouts(timeout: Any, given: CallOptions | None) -> Timeouts:

@@ -203,6 +203,18 @@ class RequestsCookieJar(CookieStore):
 
         self.update(cookie_file.load(path))
 
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Store the cookies of urllib's *response*; see `client.urllib_cookies.extract_cookies`."""
+        from client import urllib_cookies
+
+        urllib_cookies.extract_cookies(self, response, request)
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Give urllib's *request* its Cookie field; see `client.urllib_cookies.add_cookie_header`."""
+        from client import urllib_cookies
+
+        urllib_cookies.add_cookie_header(self, request)
+
     def __getitem__(self, name: str) -> str:
         found = self._find(name, None, None)
         if found is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidSchema, TooManyRedirects
 from client.exchange import next_request
+from client.seams import noted, send_is_replaced
 from client.timeouts import NOT_GIVEN
 from client.transport.pool import ConnectionPool
 from client.url import UNIX_SCHEME, parse_url
@@ -61,7 +62,7 @@ class Mounts:
             obey(self._transport)
         self.adapters[prefix] = adapter
         for shorter in [key for key in self.adapters if len(key) < len(prefix)]:
-            self.adapters.move_to_end(shorter)
+            self.adapters[shorter] = self.adapters.pop(shorter)  # to the end; any dict may be assigned
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """Return the adapter for *url*, that of the longest prefix.
@@ -136,7 +137,10 @@ class Mounts:
             getattr(self.get_adapter, "__func__", None) is _GET_ADAPTER
         )  # not overridden, nor a test's double
         if url.scheme == UNIX_SCHEME or (
-            self._adapters is None and is_own and url.scheme in ("http", "https")
+            self._adapters is None
+            and is_own
+            and url.scheme in ("http", "https")
+            and not (noted and send_is_replaced())
         ):
             return None
         adapter = self.get_adapter(url=str(url))

@@ -79,6 +79,14 @@ class MultipartBody:
             raise UnrewindableBodyError("files= holds a file that cannot be read a second time")
         self._used = True
 
+    def read(self) -> bytes:
+        """Return the whole body: for whoever signs it, and for a test that looks at it.
+
+        Raises:
+            UnrewindableBodyError, InvalidBody: As `chunks`.
+        """
+        return b"".join(self.chunks())
+
     def _pieces(self, content_of: Callable[[FileBody], Iterator[_Piece]]) -> Iterator[bytes | _Piece]:
         delimiter = b"--%b\r\n" % self.boundary.encode()
         pending: list[bytes] = []  # what is in memory leaves together

@@ -225,7 +225,9 @@ class PreparedRequest(Hooked):
         if files:
             from client.multipart import encode_multipart
 
-            encoded: tuple[Any, bytes | None] = encode_multipart(data, files, self._field("Content-Type"))
+            encoded: tuple[Any, bytes | None] = encode_multipart(
+                data, files, self._field("Content-Type") or None
+            )
         else:
             encoded = encode_body(data, json)
         body, content_type = encoded
@@ -235,7 +237,7 @@ class PreparedRequest(Hooked):
         # A stream is shown as the object that the caller gave, as in requests.
         self.body = body.source if isinstance(body, (FileBody, IterableBody, CallableBody)) else body
         self._wire = (self.body, wire)
-        if content_type is not None and self._field("Content-Type") is None:
+        if content_type is not None and not self._field("Content-Type"):
             self._add_field(b"Content-Type", content_type)
         if self._headers is not None:
             self._frame(self._headers)

@@ -419,10 +419,13 @@ def foreign_reader(raw: Any) -> Callable[[int], bytes]:
     """
     if not hasattr(raw, "stream"):
         return raw.read  # type: ignore[no-any-return]
-    pieces = raw.stream(READ_SIZE, decode_content=True)
+    pieces: Iterator[bytes] | None = None
 
     def read(_size: int) -> bytes:
+        nonlocal pieces
         try:
+            if pieces is None:
+                pieces = iter(raw.stream(READ_SIZE, decode_content=True))
             return next((piece for piece in pieces if piece), b"")
         except Exception as error:
             names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith("urllib3.")]

@@ -28,6 +28,7 @@ from client.exceptions import (
     WriteTimeout,
 )
 from client.http_dates import parse_date
+from client.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -405,6 +406,32 @@ class Retry:
         if left is not None:
             changes[kind] = left - 1
         return self.new(**changes), delay
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        """Say whether an answer is one to try again after, as long as attempts are left (urllib3's method)."""
+        attempt = Attempt(method, "", status=status_code)
+        return self._kind_of(attempt) is not None and self._is_safe(attempt, "status", None, replayable=True)
+
+    def increment(
+        self, method: str = "", url: str = "", response: Any = None, error: BaseException | None = None
+    ) -> Retry:
+        """Return the `Retry` for the attempt after this one (urllib3's method, which test doubles call).
+
+        Args:
+            method, url: Of the request.
+            response: What it brought; its ``status`` counts.
+            error: What was raised in its stead.
+
+        Raises:
+            RetryError: There is none.
+        """
+        attempt = Attempt(
+            method, parse_url(url).redacted, error=error, status=getattr(response, "status", None)
+        )
+        decision = self.next(attempt, idempotent=None, replayable=True, now=0.0, random=lambda: 0.0)
+        if decision is None:
+            raise RetryError(f"{attempt!r}: no attempt is left", attempts=(*self.history, attempt))
+        return decision[0]
 
     def _kind_of(self, attempt: Attempt) -> Kind | None:
         """Return the counter that *attempt* is charged to, None if it is not one to repeat."""

@@ -21,7 +21,23 @@ if TYPE_CHECKING:
     from client.session import Session
     from client.transport.wire import Call
 
-__all__ = ["call_hooks", "send_through"]
+__all__ = ["call_hooks", "note_adapter", "noted", "send_is_replaced", "send_through"]
+
+#: `HTTPAdapter` and the ``send`` it was defined with, once its module is loaded; nobody else is in here.
+noted: list[tuple[type[BaseAdapter], Any]] = []
+
+
+def note_adapter(adapter: type[BaseAdapter]) -> None:
+    """Remember what *adapter* sends with; see `send_is_replaced`."""
+    noted.append((adapter, adapter.send))
+
+
+def send_is_replaced() -> bool:
+    """Say whether a test has put a double in the place of ``HTTPAdapter.send``; then every session has to call it.
+
+    That is how requests is mocked (`unittest.mock.patch`, the package responses).
+    """
+    return any(adapter.send is not send for adapter, send in noted)
 
 
 def send_through(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["codes"]
+__all__ = ["STATUS_NAMES", "codes"]
 
-_NAMES: Final = {
+#: Status -> its names, the first of which is the usual one.
+STATUS_NAMES: Final = {
     100: "continue",
     101: "switching_protocols",
     102: "processing",
@@ -86,7 +87,7 @@ class _Codes:
     """Codes by attribute or by key, in lower or upper case; an unknown name is AttributeError, or None by `get`."""
 
     def __init__(self) -> None:
-        for status, names in _NAMES.items():
+        for status, names in STATUS_NAMES.items():
             for name in names.split():
                 self.__dict__[name] = status
                 if not name.startswith(("\\", "/")):

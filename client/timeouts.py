@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import isfinite
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from client.exceptions import (
     ConnectTimeout,
@@ -126,7 +126,8 @@ class Timeouts:
 
         Args:
             value: ``5``: connect, read and write 5. ``(3, 30)``: connect 3, read and write 30. None: no
-                limit on any of these (pool included). A `Timeouts`: itself.
+                limit on any of these (pool included). A `Timeouts`: itself. urllib3's ``Timeout``: the same three,
+                with its ``total`` as the upper limit of each, which is what it means there.
 
         Raises:
             InvalidTimeout: The value is of another form, or out of range.
@@ -142,6 +143,8 @@ class Timeouts:
                 raise InvalidTimeout(f"timeout={value!r}: expected (connect, read)")
             connect, read = value
             return cls(connect=connect, read=read, write=read)
+        if hasattr(value, "connect_timeout"):
+            return _of_urllib3(value)
         return cls(connect=value, read=value, write=value)
 
     def or_else(self, fallback: Timeouts) -> Timeouts:
@@ -176,6 +179,17 @@ _UNSET: Final = Timeouts()
 
 #: What a session uses for each limit that neither the session nor the call sets.
 DEFAULT_TIMEOUTS: Final = Timeouts(connect=10.0, read=60.0, write=60.0, pool=60.0, total=None)
+
+
+def _of_urllib3(timeout: Any) -> Timeouts:
+    """Return the limits of urllib3's ``Timeout``, which requests documents as a form of ``timeout=``."""
+    begun = timeout.clone()
+    begun.start_connect()  # before that it does not tell what its total leaves for reading
+    connect, read = timeout.connect_timeout, begun.read_timeout
+    connect = (
+        connect if isinstance(connect, (int, float)) else None
+    )  # its word for "the system's", which has none
+    return Timeouts(connect=connect, read=read, write=read)
 
 
 class Budget:

@@ -68,6 +68,7 @@ LAZY_IMPORTS = {
     "client.testing": "pytest loads the plugin in every run, also of those who don't use the fixture",
     "client.transport.handshake": HTTPS,
     "client.transport.tunnel": SELDOM,
+    "client.urllib_cookies": SELDOM,
     "client.workers": SELDOM,
     "compression": "part of Python since 3.14",
     "encodings": SELDOM,

@@ -1,0 +1,162 @@
+"""This library under requests' name, for programs, packages and test suites that say ``import requests``.
+
+    import client.as_requests
+
+    client.as_requests.install()  # before anything imports requests
+
+For whoever starts the process (a script, ``conftest.py``), never for a library: it holds for the whole of it.  The
+law of the room: a table of names, each found on first use where it lives; `client.requests_names` has what requests
+does not document and others use all the same.  What differs from requests is in docs/from-requests.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Final
+
+__all__ = ["install"]
+
+#: Modules of requests that are modules of ours: all of their public names are found there.
+_OURS: Final = {
+    "requests": "client",
+    "requests.adapters": "client.adapters",
+    "requests.api": "client.api",
+    "requests.auth": "client.auth",
+    "requests.cookies": "client.cookies",
+    "requests.exceptions": "client.exceptions",
+    "requests.hooks": "client.hooks",
+    "requests.status_codes": "client.status_codes",
+    "requests.structures": "client.structures",
+    "requests.utils": "client.utils",
+}
+
+#: Further names: module -> where they live -> what they are called, ``theirs=ours`` where that differs. A home that
+#: ends with ":" is itself what the name stands for.
+_FURTHER: Final = {
+    "requests": {
+        "client.requests_names": "__build__ __version__",
+    },
+    "requests.adapters": {
+        "client.exceptions": """ConnectTimeout ConnectionError InvalidHeader InvalidProxyURL InvalidSchema InvalidURL
+            MaxRetryError=RetryError ProxyError ReadTimeout RetryError SSLError""",
+        "client.headers": "CaseInsensitiveDict",
+        "client.request": "PreparedRequest",
+        "client.requests_names": "DEFAULT_POOLBLOCK DEFAULT_POOLSIZE DEFAULT_POOL_TIMEOUT DEFAULT_RETRIES",
+        "client.response": "Response",
+        "client.retries": "Retry",
+    },
+    "requests.auth": {
+        "client.auth": "_basic_auth_str=basic_authorization",
+        "client.urllib_cookies": "extract_cookies_to_jar",
+    },
+    "requests.certs": {"certifi": "where"},
+    "requests.compat": {
+        "builtins": "builtin_str=str bytes str",
+        "client.exceptions": "JSONDecodeError",
+        "client.requests_names": "basestring chardet has_simplejson integer_types is_py2 is_py3 numeric_types",
+        "collections": "OrderedDict",
+        "collections.abc": "Callable Mapping MutableMapping",
+        "http.cookiejar:": "cookielib",
+        "http.cookies": "Morsel",
+        "io": "StringIO",
+        "json:": "json",
+        "urllib.parse": """quote quote_plus unquote unquote_plus urldefrag urlencode urljoin urlparse urlsplit
+            urlunparse urlunsplit""",
+        "urllib.request": "getproxies getproxies_environment parse_http_list proxy_bypass proxy_bypass_environment",
+    },
+    "requests.cookies": {
+        "client.urllib_cookies": "MockRequest MockResponse extract_cookies_to_jar get_cookie_header",
+        "http.cookiejar:": "cookielib",
+    },
+    "requests.models": {
+        "client.auth": "HTTPBasicAuth",
+        "client.cookies": "cookiejar_from_dict",
+        "client.exceptions": """ChunkedEncodingError ConnectionError ContentDecodingError HTTPError InvalidJSONError
+            InvalidURL JSONDecodeError MissingSchema StreamConsumedError""",
+        "client.headers": "CaseInsensitiveDict",
+        "client.hooks": "default_hooks",
+        "client.request": "PreparedRequest Request",
+        "client.response": "REDIRECT_STATI Response",
+        "client.status_codes": "codes",
+    },
+    "requests.packages": {},
+    "requests.sessions": {
+        "client.adapters": "HTTPAdapter",
+        "client.cookies": "RequestsCookieJar cookiejar_from_dict merge_cookies",
+        "client.defaults": "default_headers",
+        "client.exceptions": "ChunkedEncodingError ContentDecodingError InvalidSchema TooManyRedirects",
+        "client.headers": "CaseInsensitiveDict",
+        "client.hooks": "default_hooks dispatch_hook",
+        "client.request": "PreparedRequest Request",
+        "client.response": "REDIRECT_STATI Response",
+        "client.session": "Session session",
+        "client.status_codes": "codes",
+    },
+    "requests.status_codes": {"client.requests_names": "_codes"},
+    "requests.structures": {"client.requests_names": "LookupDict"},
+    "requests.utils": {
+        "client.headers": "CaseInsensitiveDict",
+        "client.links": "parse_header_links=parse_links",
+        "client.requests_names": """default_user_agent get_auth_from_url get_environ_proxies get_netrc_auth
+            guess_filename requote_uri super_len to_native_string""",
+        "urllib.parse": "quote unquote urlparse urlunparse",
+        "urllib.request": "getproxies parse_http_list proxy_bypass",
+    },
+}
+
+
+class _Module(ModuleType):
+    """One of requests' modules: names that are looked up once, on first use."""
+
+    def __init__(self, name: str) -> None:
+        """Know where each name lives, and load nothing."""
+        super().__init__(name, f"Stands for {name}; see client.as_requests.")
+        self._homes: dict[str, tuple[str, str]] = {}
+        if name in _OURS:
+            self._homes = {public: (_OURS[name], public) for public in import_module(_OURS[name]).__all__}
+        for home, names in _FURTHER.get(name, {}).items():
+            for entry in names.split():
+                theirs, _, ours = entry.partition("=")
+                self._homes[theirs] = home, ours or theirs
+        self.__all__ = [public for public in self._homes if not public.startswith("_")]
+
+    def __getattr__(self, name: str) -> Any:
+        """Find what *name* stands for."""
+        try:
+            home, ours = self.__dict__["_homes"][name]
+            module = import_module(home.removesuffix(":"))
+        except (KeyError, ModuleNotFoundError):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+        value = module if home.endswith(":") else getattr(module, ours)
+        setattr(self, name, value)
+        return value
+
+
+def install() -> None:
+    """Let ``import requests`` and its kin mean this library, for the rest of the process; again does nothing.
+
+    ``requests.packages.urllib3`` is urllib3 where that is installed.
+
+    Raises:
+        RuntimeError: requests is imported already: what came before would hold other classes than what comes after.
+    """
+    found = sys.modules.get("requests")
+    if isinstance(found, _Module):
+        return
+    if found is not None:
+        raise RuntimeError("requests is imported already; call client.as_requests.install() before that")
+    modules = {name: _Module(name) for name in sorted(_OURS.keys() | _FURTHER.keys())}
+    package = modules["requests"]
+    for name, module in modules.items():
+        if name in ("requests", "requests.packages"):
+            module.__path__ = []  # a package, and nothing but what stands here
+        if name != "requests":
+            setattr(package, name.removeprefix("requests."), module)
+    sys.modules.update(modules)
+    if find_spec("urllib3") is not None:
+        setattr(modules["requests.packages"], "urllib3", import_module("urllib3"))  # noqa: B010  # a name of theirs
+        for name in [name for name in sys.modules if name.partition(".")[0] == "urllib3"]:
+            sys.modules[f"requests.packages.{name}"] = sys.modules[name]

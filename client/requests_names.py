@@ -1,0 +1,121 @@
+"""What requests does not document and packages written for it use all the same; reached by `client.as_requests` only.
+
+The law of the room: a line or two each, by what this library does; nothing in here is used by the rest of it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+from urllib.parse import quote
+
+import client
+from client.body import FileBody
+from client.exceptions import InvalidRequest
+from client.netrc import Netrc
+from client.session import Session
+from client.status_codes import STATUS_NAMES, codes
+from client.url import parse_url
+
+__all__ = [
+    "DEFAULT_POOLBLOCK",
+    "DEFAULT_POOLSIZE",
+    "DEFAULT_POOL_TIMEOUT",
+    "DEFAULT_RETRIES",
+    "LookupDict",
+    "basestring",
+    "chardet",
+    "default_user_agent",
+    "get_auth_from_url",
+    "get_environ_proxies",
+    "get_netrc_auth",
+    "guess_filename",
+    "has_simplejson",
+    "integer_types",
+    "is_py2",
+    "is_py3",
+    "numeric_types",
+    "requote_uri",
+    "super_len",
+    "to_native_string",
+]
+
+#: The version of requests whose documentation is followed; packages compare it.
+__version__ = "2.34.2"
+__build__ = 0x023402
+
+DEFAULT_POOLBLOCK: Final = False
+DEFAULT_POOLSIZE: Final = 10
+DEFAULT_POOL_TIMEOUT: Final = None
+DEFAULT_RETRIES: Final = 0
+
+#: The class of `client.codes`.
+LookupDict: Final = type(codes)
+
+#: Status -> its names.
+_codes: Final = {status: tuple(names.split()) for status, names in STATUS_NAMES.items()}
+
+# Of the years when requests ran on two Pythons.
+basestring: Final = (str, bytes)
+numeric_types: Final = (int, float)
+integer_types: Final = (int,)
+is_py2: Final = False
+is_py3: Final = True
+has_simplejson: Final = False
+chardet: Final = None
+
+#: What may stand in a URL as it is.
+_LEGAL: Final = "!#$%&'()*+,/:;=?@[]~"
+
+
+def default_user_agent(name: str = "threadwire") -> str:
+    """Return the User-Agent of a program that calls itself *name*."""
+    return f"{name}/{client.__version__}"
+
+
+def get_auth_from_url(url: str) -> tuple[str, str]:
+    """Return (user, password) of *url*, two empty strings if it has none."""
+    parsed = parse_url(url)
+    return parsed.username or "", parsed.password or ""
+
+
+def get_environ_proxies(url: str) -> dict[str, str]:
+    """Return the proxies that the environment says for *url*."""
+    with Session() as session:
+        found: dict[str, str] = session.merge_environment_settings(url)["proxies"]
+    return found
+
+
+def get_netrc_auth(url: str) -> tuple[str, str] | None:
+    """Return (user, password) that the user's netrc file has for *url*; a broken file is one warning."""
+    try:
+        return Netrc.from_environment(os.environ).credentials_for(parse_url(url))
+    except InvalidRequest:
+        return None
+
+
+def guess_filename(obj: Any) -> str | None:
+    """Return the name of the file *obj*, None if it has none of its own (``<stdin>``)."""
+    name = getattr(obj, "name", None)
+    return os.path.basename(name) if isinstance(name, str) and name and name[0] + name[-1] != "<>" else None  # noqa: PTH119  # a str
+
+
+def requote_uri(uri: str) -> str:
+    """Return *uri* with what may not stand in a URL as %XX; escapes stay as they are."""
+    return quote(uri, safe=_LEGAL)
+
+
+def super_len(o: Any) -> int:
+    """Return how many bytes of the body *o* are still to be sent, 0 if it does not say."""
+    if isinstance(o, str):
+        return len(o.encode())
+    if isinstance(getattr(o, "len", None), int):
+        return int(o.len)
+    if hasattr(o, "read"):
+        return FileBody(o).length or 0
+    return len(o) if hasattr(o, "__len__") else 0
+
+
+def to_native_string(string: str | bytes, encoding: str = "ascii") -> str:
+    """Return *string* as str."""
+    return string if isinstance(string, str) else string.decode(encoding)

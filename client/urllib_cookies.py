@@ -1,0 +1,123 @@
+"""A jar of ours in the place of one of `http.cookiejar`: in urllib, and in what was written for requests.
+
+The law of the room: requests and responses are asked the way urllib asks them and are somebody else's; the rules are
+those of `client.cookie_store`.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from client.url import parse_url
+
+if TYPE_CHECKING:
+    from client.cookie_store import CookieStore
+    from client.request import PreparedRequest
+
+__all__ = [
+    "MockRequest",
+    "MockResponse",
+    "add_cookie_header",
+    "extract_cookies",
+    "extract_cookies_to_jar",
+    "get_cookie_header",
+]
+
+
+def extract_cookies(jar: CookieStore, response: Any, request: Any) -> None:
+    """Store the cookies of *response* in *jar*.
+
+    Args:
+        jar: Where to.
+        response: Its ``info()`` has ``get_all(name)``, as that of `urllib.request.urlopen`.
+        request: Its ``get_full_url()`` says whose cookies they are, as that of `urllib.request.Request`.
+
+    Raises:
+        InvalidRequest: The URL is none.
+    """
+    values = response.info().get_all("Set-Cookie") or ()
+    jar.store(parse_url(request.get_full_url()), [_octets(value) for value in values], time())
+
+
+def add_cookie_header(jar: CookieStore, request: Any) -> None:
+    """Give *request* the Cookie field that *jar* has for it, unless it has one.
+
+    Args:
+        jar: Where from.
+        request: Has ``get_full_url``, ``has_header`` and ``add_unredirected_header``, as `urllib.request.Request`.
+
+    Raises:
+        InvalidRequest: The URL is none.
+    """
+    value = jar.header_for(parse_url(request.get_full_url()), time())
+    if value is not None and not request.has_header("Cookie"):
+        request.add_unredirected_header("Cookie", value.decode("latin-1"))
+
+
+class MockRequest:
+    """A `PreparedRequest` as urllib's, for the functions above (requests' class).
+
+    Args:
+        request: The request.
+    """
+
+    def __init__(self, request: PreparedRequest) -> None:
+        """Wrap *request* and leave it as it is."""
+        self._request = request
+        self._added: dict[str, str] = {}
+
+    def get_full_url(self) -> str:
+        """Return the URL."""
+        return str(self._request.url)
+
+    def has_header(self, name: str) -> bool:
+        """Tell whether the request has a field *name*."""
+        return name in self._request.headers or name in self._added
+
+    def add_unredirected_header(self, name: str, value: str) -> None:
+        """Note a field, for `get_new_headers`."""
+        self._added[name] = value
+
+    def get_new_headers(self) -> dict[str, str]:
+        """Return the fields that were noted."""
+        return self._added
+
+
+class MockResponse:
+    """Header fields as the response that `extract_cookies` asks (requests' class).
+
+    Args:
+        headers: Has ``get_all(name)``, as `email.message.Message` and urllib3's ``HTTPHeaderDict``.
+    """
+
+    def __init__(self, headers: Any) -> None:
+        """Hold *headers*."""
+        self._headers = headers
+
+    def info(self) -> Any:
+        """Return the fields."""
+        return self._headers
+
+
+def extract_cookies_to_jar(jar: CookieStore | None, request: PreparedRequest, response: Any) -> None:
+    """Store the cookies of *response* in *jar*: what authentication written for requests does before it answers.
+
+    Args:
+        jar: Where to; None, as the ``_cookies`` of a request that has none, does nothing.
+        request: What *response* answers.
+        response: `Response.raw`, or urllib3's response.
+    """
+    if jar is not None:
+        values = response.headers.getlist("Set-Cookie")
+        jar.store(parse_url(request.url), [_octets(value) for value in values], time())
+
+
+def get_cookie_header(jar: CookieStore, request: PreparedRequest) -> str | None:
+    """Return the Cookie field that *jar* has for *request*, None if there is none."""
+    value = jar.header_for(parse_url(request.url), time())
+    return None if value is None else value.decode("latin-1")
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("latin-1", "replace")
