@@ -15,7 +15,7 @@ from client.exchange import transact
 from client.headers import CaseInsensitiveDict
 from client.response import Response
 from client.retries import Retry
-from client.seams import note_adapter
+from client.seams import note_adapter, timeout_of
 from client.timeouts import DEFAULT_TIMEOUTS, Deadline, Timeouts
 from client.transport.dialer import NetworkOptions
 from client.transport.pool import DEFAULT_LIMITS, ConnectionPool
@@ -312,7 +312,7 @@ note_adapter(HTTPAdapter)
 def _timeouts(timeout: Any, given: CallOptions | None) -> Timeouts:
     """Return the limits of a call from what ``send`` was given, which a subclass may have changed."""
     limits = DEFAULT_TIMEOUTS if given is None else given.timeouts
-    if timeout is None or timeout == (limits.connect, limits.read):
+    if timeout is None or timeout == timeout_of(limits):
         return limits
     return Timeouts.of(timeout).or_else(limits)
 

@@ -96,7 +96,6 @@ _FURTHER: Final = {
         "client.status_codes": "codes",
     },
     "requests.status_codes": {"client.requests_names": "_codes"},
-    "requests.structures": {"client.requests_names": "LookupDict"},
     "requests.utils": {
         "client.headers": "CaseInsensitiveDict",
         "client.links": "parse_header_links=parse_links",

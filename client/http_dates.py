@@ -9,9 +9,10 @@ digits (bpo-38804).
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Final
 
-__all__ = ["parse_date"]
+__all__ = ["parse_date", "parse_retry_after"]
 
 # RFC 6265bis section 5.1.1: delimiter = %x09 / %x20-2F / %x3B-40 / %x5B-60 / %x7B-7E
 _DELIMITERS: Final = re.compile(r"[\t\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
@@ -59,6 +60,26 @@ def parse_date(text: str) -> int | None:
     if hour > 23 or minute > 59 or second > 59 or year < 1601 or not 1 <= day <= _days_of(month, year):
         return None
     return _days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second
+
+
+def parse_retry_after(value: str, now: float) -> float | None:
+    """Read a Retry-After field.
+
+    Args:
+        value: A count of seconds or an HTTP-date.
+        now: Seconds since 1970.
+
+    Returns:
+        Seconds from *now*, never negative, `math.inf` for a count of more than 15 digits; None if it is
+        neither (``-1``, ``nan``, ``1.5``), so that the field counts as absent.
+
+    RFC 9110 section 10.2.3.
+    """
+    value = value.strip(" \t")
+    if value.isascii() and value.isdigit():
+        return float(value) if len(value) <= 15 else inf
+    date = parse_date(value)
+    return None if date is None else max(0.0, date - now)
 
 
 def _days_of(month: int, year: int) -> int:

@@ -225,9 +225,8 @@ class PreparedRequest(Hooked):
         if files:
             from client.multipart import encode_multipart
 
-            encoded: tuple[Any, bytes | None] = encode_multipart(
-                data, files, self._field("Content-Type") or None
-            )
+            given = self._field("Content-Type") or None
+            encoded: tuple[Any, bytes | None] = encode_multipart(data, files, given)
         else:
             encoded = encode_body(data, json)
         body, content_type = encoded

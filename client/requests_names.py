@@ -6,6 +6,7 @@ The law of the room: a line or two each, by what this library does; nothing in h
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from client.body import FileBody
 from client.exceptions import InvalidRequest
 from client.netrc import Netrc
 from client.session import Session
-from client.status_codes import STATUS_NAMES, codes
+from client.status_codes import STATUS_NAMES
 from client.url import parse_url
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "DEFAULT_POOLSIZE",
     "DEFAULT_POOL_TIMEOUT",
     "DEFAULT_RETRIES",
-    "LookupDict",
     "basestring",
     "chardet",
     "default_user_agent",
@@ -49,9 +49,6 @@ DEFAULT_POOLSIZE: Final = 10
 DEFAULT_POOL_TIMEOUT: Final = None
 DEFAULT_RETRIES: Final = 0
 
-#: The class of `client.codes`.
-LookupDict: Final = type(codes)
-
 #: Status -> its names.
 _codes: Final = {status: tuple(names.split()) for status, names in STATUS_NAMES.items()}
 
@@ -64,8 +61,9 @@ is_py3: Final = True
 has_simplejson: Final = False
 chardet: Final = None
 
-#: What may stand in a URL as it is.
+#: What may stand in a URL as it is, besides letters, digits and "_.-~".
 _LEGAL: Final = "!#$%&'()*+,/:;=?@[]~"
+_STRAY_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def default_user_agent(name: str = "threadwire") -> str:
@@ -102,7 +100,7 @@ def guess_filename(obj: Any) -> str | None:
 
 def requote_uri(uri: str) -> str:
     """Return *uri* with what may not stand in a URL as %XX; escapes stay as they are."""
-    return quote(uri, safe=_LEGAL)
+    return quote(_STRAY_PERCENT.sub("%25", uri), safe=_LEGAL)
 
 
 def super_len(o: Any) -> int:

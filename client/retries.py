@@ -27,7 +27,7 @@ from client.exceptions import (
     StaleConnectionError,
     WriteTimeout,
 )
-from client.http_dates import parse_date
+from client.http_dates import parse_retry_after
 from client.url import parse_url
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ __all__ = [
     "closed_while_idle",
     "declared_idempotent",
     "may_resend",
-    "parse_retry_after",
     "why_not_resent",
 ]
 
@@ -495,23 +494,3 @@ _URLLIB3_SETTINGS: Final = (
     "respect_retry_after_header",
     "raise_on_status",
 )
-
-
-def parse_retry_after(value: str, now: float) -> float | None:
-    """Read a Retry-After field.
-
-    Args:
-        value: A count of seconds or an HTTP-date.
-        now: Seconds since 1970.
-
-    Returns:
-        Seconds from *now*, never negative, `math.inf` for a count of more than 15 digits; None if it is
-        neither (``-1``, ``nan``, ``1.5``), so that the field counts as absent.
-
-    RFC 9110 section 10.2.3.
-    """
-    value = value.strip(" \t")
-    if value.isascii() and value.isdigit():
-        return float(value) if len(value) <= 15 else inf
-    date = parse_date(value)
-    return None if date is None else max(0.0, date - now)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from client.request import PreparedRequest
     from client.response import Response
     from client.session import Session
+    from client.timeouts import Timeouts
     from client.transport.wire import Call
 
-__all__ = ["call_hooks", "note_adapter", "noted", "send_is_replaced", "send_through"]
+__all__ = ["call_hooks", "note_adapter", "noted", "send_is_replaced", "send_through", "timeout_of"]
 
 #: `HTTPAdapter` and the ``send`` it was defined with, once its module is loaded; nobody else is in here.
 noted: list[tuple[type[BaseAdapter], Any]] = []
@@ -86,13 +87,24 @@ def call_hooks(
     return response
 
 
+def timeout_of(timeouts: Timeouts) -> Any:
+    """Return *timeouts* as requests would have been given them; None for the defaults, which it does not have."""
+    if timeouts == DEFAULT_TIMEOUTS:
+        return None
+    return timeouts.read if timeouts.connect == timeouts.read else (timeouts.connect, timeouts.read)
+
+
 def _arguments(options: CallOptions, call: Call) -> dict[str, Any]:
     """Return what requests passes beside the request or response. Proxies are those for this very URL."""
-    timeouts = options.timeouts
+    cert = options.tls.cert
     return {
         "stream": options.stream,
-        "timeout": None if timeouts == DEFAULT_TIMEOUTS else (timeouts.connect, timeouts.read),
+        "timeout": timeout_of(options.timeouts),
         "verify": options.tls.verify,
-        "cert": options.tls.cert,
+        "cert": cert[0]
+        if cert and cert[1:] == (None, None)
+        else cert[:2]
+        if cert and cert[2] is None
+        else cert,
         "proxies": {} if call.proxy is None or options.proxies is None else options.proxies.as_dict(),
     }

@@ -238,7 +238,9 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
 
     def get(self, url: str | bytes | URL, params: Any = None, **arguments: Unpack[GetArguments]) -> Response:
         """Send a GET request; see `request`."""
-        return self.request("GET", url, params, **arguments)
+        if params is None:  # and never by position: an overridden `request` may have another order
+            return self.request("GET", url, **arguments)
+        return self.request("GET", url, params=params, **arguments)
 
     def options(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
         """Send an OPTIONS request; see `request`."""

@@ -35,7 +35,8 @@ from client.exceptions import (
     WriteTimeout,
 )
 from client.headers import CaseInsensitiveDict
-from client.retries import Attempt, Retry, declared_idempotent, may_resend, parse_retry_after, why_not_resent
+from client.http_dates import parse_retry_after
+from client.retries import Attempt, Retry, declared_idempotent, may_resend, why_not_resent
 
 NOW = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT
 

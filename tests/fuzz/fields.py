@@ -20,11 +20,10 @@ from client.digest import choose_challenge, digest_authorization, parse_challeng
 from client.download_plan import Part, StartAgain, judge
 from client.exceptions import DownloadError
 from client.headers import ResponseHeaders
-from client.http_dates import parse_date
+from client.http_dates import parse_date, parse_retry_after
 from client.lines import events, split_lines
 from client.links import parse_links
 from client.parameters import parameters
-from client.retries import parse_retry_after
 from client.text import charset_of, decode, decode_pieces, text_codec
 from tests.fuzz.inputs import check_time_is_linear
 
