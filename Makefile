@@ -11,13 +11,14 @@ FAST := not timing and not slow and not interop
 OTHER_PYTHONS := 3.12 3.13
 FUZZ_SECONDS ?= 120
 
-.PHONY: help demo test test-all test-other-pythons check format bench fuzz clean
+.PHONY: help demo test test-all test-third-party test-other-pythons check format bench fuzz clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      install, then run the main job in front of you"
 	@echo "make test      the fast suite, two processes, then the timing tests alone"
-	@echo "make test-all  make test, real servers, long tables, and the fast suite on Python $(OTHER_PYTHONS)"
+	@echo "make test-all  make test, real servers, long tables, packages written for requests, and the fast suite"
+	@echo "               on Python $(OTHER_PYTHONS)"
 	@echo "make check     ruff format --check, ruff check, mypy --strict"
 	@echo "make format    let ruff format and fix"
 	@echo "make bench     CPU time beside requests, urllib3, httpx, http.client, pycurl (QUICK=1: under 3 minutes)"
@@ -32,8 +33,14 @@ test: $(VENV)/installed-dev
 	$(PYTEST) -m "timing and not slow and not interop"
 
 test-all: test
-	$(PYTEST) -n 2 -m "(slow or interop) and not timing"
+	$(PYTEST) -n 2 -m "(slow or interop) and not timing" --ignore tests/third_party
+	$(MAKE) test-third-party
 	$(MAKE) test-other-pythons
+
+# In a virtual environment of its own: they bring pytest plugins along, which import requests in every test process.
+test-third-party:
+	$(MAKE) VENV=.venv-third-party .venv-third-party/installed-third-party
+	.venv-third-party/bin/python -m pytest -q -n 2 -m slow tests/third_party
 
 # The fast suite in a virtual environment of its own, .venv-3.12 and so on; a Python that is not here is named.
 test-other-pythons:
@@ -62,7 +69,7 @@ fuzz: $(VENV)/installed-fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 clean:
-	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist
 
 # Dependency groups need pip >= 25.1, which is newer than what venv brings with Python 3.11.
 $(VENV)/created:
@@ -75,6 +82,7 @@ $(VENV)/installed-demo: $(VENV)/created pyproject.toml
 	$(INSTALL) --editable ".[rich]"
 	@touch $@
 
-$(VENV)/installed-dev $(VENV)/installed-bench $(VENV)/installed-fuzz: $(VENV)/installed-%: $(VENV)/created pyproject.toml
+INSTALLED := $(addprefix $(VENV)/installed-,dev bench fuzz third-party)
+$(INSTALLED): $(VENV)/installed-%: $(VENV)/created pyproject.toml
 	$(INSTALL) --editable . --group dev $(if $(filter-out dev,$*),--group $*)
 	@touch $@

@@ -1,0 +1,319 @@
+"""What packages and test suites for requests put in place of ours, and what they are then called with."""
+
+from __future__ import annotations
+
+import io
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import client
+from client.adapters import BaseAdapter, HTTPAdapter
+from client.cookies import RequestsCookieJar
+from client.multipart import MultipartBody
+from client.retries import Retry
+from client.testing import LoopbackServer, MockResponse, MockTransport
+from client.urllib_cookies import (
+    MockRequest,
+    extract_cookies_to_jar,
+    get_cookie_header,
+)
+from client.urllib_cookies import (
+    MockResponse as HeadersAsResponse,
+)
+from tests.tls_authority import TLSAuthority
+
+
+def answer(content: bytes) -> client.Response:
+    response = client.Response()
+    response.status_code, response._content = 200, content
+    return response
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer() as running:
+        yield running
+
+
+# -- HTTPAdapter.send -----------------------------------------------------------------------------------------------
+
+
+def test_a_double_of_the_adapters_send_stands_for_the_network(server: LoopbackServer, no_leaks: None) -> None:
+    """On the class, as `responses` puts it there; for sessions of before as well, and no longer than it is there."""
+    url = f"{server.url}/bytes/3"
+    with client.Session() as session:
+        content = session.get(url).content
+        with mock.patch.object(HTTPAdapter, "send", autospec=True, return_value=answer(b"mock")) as double:
+            assert b"mock" == session.get(url, timeout=7).content
+            assert b"mock" == client.get(url).content
+        assert content == session.get(url).content
+    assert isinstance(double.call_args_list[0].args[0], HTTPAdapter)
+    assert 7 == double.call_args_list[0].kwargs["timeout"]
+
+
+def test_a_double_on_one_adapter_stands_for_its_session_only(server: LoopbackServer) -> None:
+    with client.Session() as session:
+        adapter = session.get_adapter(server.url)
+        with mock.patch.object(adapter, "send", return_value=answer(b"mock")):
+            assert b"mock" == session.get(server.url).content
+            assert b"mock" != client.get(server.url).content
+
+
+# -- HTTPAdapter.build_response ---------------------------------------------------------------------------------
+
+
+class Building(HTTPAdapter):
+    """Changes what came before anybody sees it, as caches do."""
+
+    def build_response(self, req: client.PreparedRequest, resp: Any) -> client.Response:
+        self.seen = (resp.status, resp.reason, resp.headers.getlist("Content-Type"), resp._original_response)
+        resp.headers["X-Built"] = "yes"
+        response = super().build_response(req, resp)
+        response.from_cache = False  # type: ignore[attr-defined]  # what CacheControl sets
+        return response
+
+
+@pytest.mark.parametrize("path", ["/gzip", "/chunked/100000", "/redirect/2", "/cookies/set?a=b"])
+def test_a_subclass_builds_the_response(path: str, server: LoopbackServer, no_leaks: None) -> None:
+    adapter = Building()
+    with client.Session() as session, client.Session() as plain:
+        session.mount("http://", adapter)
+        response, expected = session.get(server.url + path), plain.get(server.url + path)
+
+        assert (200, "OK") == adapter.seen[:2]
+        assert "yes" == response.headers["x-built"]
+        assert expected.content == response.content
+        assert [each.status_code for each in expected.history] == [
+            each.status_code for each in response.history
+        ]
+        assert dict(plain.cookies.items()) == dict(session.cookies.items())
+        assert response.elapsed.total_seconds() > 0
+
+
+def test_a_built_response_streams_and_keeps_to_the_limits(server: LoopbackServer, no_leaks: None) -> None:
+    with client.Session(max_body=1000) as session:
+        session.mount("http://", Building())
+        with session.get(f"{server.url}/bytes/900", stream=True) as response:
+            assert 900 == sum(map(len, response.iter_content(7)))
+        with pytest.raises(client.BodyTooLarge):
+            session.get(f"{server.url}/bytes/1001")
+
+
+def test_urllib3s_answer_becomes_ours() -> None:
+    class Headers(dict[str, str]):
+        def getlist(self, name: str) -> list[str]:
+            return ["a=1", "b=2"] if name == "Set-Cookie" else [self[name]]
+
+    class Raw(io.BytesIO):
+        status, reason, headers = 200, "Fine", Headers({"Set-Cookie": "a=1, b=2", "X": "y"})
+
+    request = client.Request("GET", "http://h.test/").prepare()
+    response = HTTPAdapter().build_response(request, Raw(b"body"))
+
+    assert (200, "Fine", "y", b"body") == (
+        response.status_code, response.reason, response.headers["x"], response.content,
+    )  # fmt: skip
+    assert {"a": "1", "b": "2"} == response.cookies.get_dict()
+
+
+# -- what an adapter is called with ---------------------------------------------------------------------------------
+
+
+class Asked(BaseAdapter):
+    def send(self, request: client.PreparedRequest, **kwargs: Any) -> client.Response:  # type: ignore[override]
+        self.kwargs = kwargs
+        return answer(b"")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [
+        (7, 7),
+        ((3, 7), (3, 7)),
+        ((7, 7), 7),
+        (None, None),
+        (client.Timeouts(connect=10, read=60), None),
+        (client.Timeouts(read=7), (10, 7)),
+    ],
+)
+def test_an_adapter_gets_the_timeout_in_requests_form(timeout: Any, expected: Any) -> None:
+    with client.Session() as session:
+        session.mount("http://", adapter := Asked())
+        session.get("http://h.test/", timeout=timeout)
+    assert expected == adapter.kwargs["timeout"]
+
+
+@pytest.mark.parametrize(
+    "cert", ["both.pem", ("cert.pem", "key.pem"), ("cert.pem", "key.pem", "password"), None]
+)
+def test_an_adapter_gets_the_certificate_as_it_was_given(cert: Any) -> None:
+    with client.Session() as session:
+        session.mount("http://", adapter := Asked())
+        session.get("http://h.test/", cert=cert)
+    assert cert == adapter.kwargs["cert"]
+
+
+def test_a_client_certificate_reaches_the_server_through_an_adapter(
+    tls_authority: TLSAuthority, no_leaks: None
+) -> None:
+    class Passing(HTTPAdapter):
+        def send(self, request: client.PreparedRequest, *args: Any, **kwargs: Any) -> client.Response:
+            return super().send(request, *args, **kwargs)
+
+    context = tls_authority.server_context("localhost", "127.0.0.1")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tls_authority.bundle)
+    chain, key = map(str, tls_authority.issue_files("client"))
+    with LoopbackServer(tls=context) as server, client.Session() as session:
+        session.mount("https://", Passing())
+        assert session.get(f"{server.url}/echo", verify=str(tls_authority.bundle), cert=(chain, key)).ok
+
+
+def test_any_dict_may_be_assigned_to_adapters() -> None:
+    with client.Session() as session:
+        session.adapters = {"http://": (adapter := Asked())}  # type: ignore[assignment]  # requests' own tests do
+        session.mount("http://h.test/", Asked())
+        assert ["http://h.test/", "http://"] == list(session.adapters)
+        assert adapter is session.get_adapter("http://other.test/")
+
+
+# -- Session.request ----------------------------------------------------------------------------------------------
+
+
+def test_an_overridden_request_may_have_another_order_of_arguments() -> None:
+    """That of requests-oauthlib has ``data`` where ours has ``params``."""
+
+    class Other(client.Session):
+        def request(  # type: ignore[override]  # as said
+            self, method: str, url: str, data: Any = None, headers: Any = None, **kwargs: Any
+        ) -> client.Response:
+            return super().request(method, url, data=data, headers=headers, **kwargs)
+
+    with Other(transport=MockTransport(lambda request: MockResponse(json=request.url))) as session:
+        assert "http://h.test/?a=b" == session.get("http://h.test/", params={"a": "b"}).json()
+        assert "http://h.test/?a=b" == session.get("http://h.test/", {"a": "b"}).json()
+        assert "http://h.test/" == session.get("http://h.test/", data={"a": "b"}).json()
+
+
+# -- Retry, Timeout: urllib3's ------------------------------------------------------------------------------------
+
+
+def test_retry_answers_as_urllib3s_does() -> None:
+    retry = Retry(2, status_forcelist=[503], raise_on_status=True)
+    response = MockResponse(503)
+
+    assert retry.is_retry("GET", 503)
+    assert not retry.is_retry("GET", 500)
+    assert not retry.is_retry("POST", 503)
+    left = retry.increment("GET", "http://u:secret@h.test/?token=secret", response)
+    assert (1, 503) == (left.total, left.history[0].status)
+    with pytest.raises(client.RetryError) as caught:
+        left.increment("GET", "http://h.test/", response).increment("GET", "http://h.test/?secret", response)
+    assert "secret" not in str(caught.value) + repr(left.history)
+    with pytest.raises(client.RetryError, match="no attempt is left"):
+        Retry(0).increment("GET", "http://h.test/", error=client.ReadTimeout("late"))
+
+
+class Urllib3Timeout:
+    """Of urllib3's ``Timeout`` what is documented."""
+
+    def __init__(self, connect: Any, read: float | None, total: float | None = None) -> None:
+        self.connect_timeout, self.total, self._read, self._started = connect, total, read, False
+
+    def clone(self) -> Urllib3Timeout:
+        return Urllib3Timeout(self.connect_timeout, self._read, self.total)
+
+    def start_connect(self) -> None:
+        self._started = True
+
+    @property
+    def read_timeout(self) -> float | None:
+        if self.total is not None and not self._started:
+            raise RuntimeError("TimeoutStateError")
+        return self._read
+
+
+@pytest.mark.parametrize(
+    ("timeout", "connect", "read"),
+    [
+        (Urllib3Timeout(1, 2), 1, 2),
+        (Urllib3Timeout(5, 5, total=5), 5, 5),
+        (Urllib3Timeout("default", None), None, None),
+    ],
+)
+def test_urllib3s_timeout_is_taken(timeout: Any, connect: float | None, read: float | None) -> None:
+    limits = client.Timeouts.of(timeout)
+    assert (connect, read, read) == (limits.connect, limits.read, limits.write)
+
+
+# -- cookies, the way urllib asks ---------------------------------------------------------------------------------
+
+
+def test_a_jar_works_in_urllib(server: LoopbackServer) -> None:
+    jar = RequestsCookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))  # type: ignore[arg-type]  # the claim
+    with opener.open(f"{server.url}/cookies/set?a=b") as response:
+        assert b'"a": "b"' in response.read()
+    assert "b" == jar["a"]
+
+
+def test_auth_written_for_requests_keeps_the_cookies_of_a_challenge() -> None:
+    request = client.Request("GET", "http://h.test/", cookies={"a": "1"}).prepare()
+    raw = mock.Mock()
+    raw.headers.getlist.return_value = ["b=2; Path=/"]
+
+    extract_cookies_to_jar(request._cookies, request, raw)
+    assert "a=1; b=2" == get_cookie_header(request._cookies, request)
+    extract_cookies_to_jar(None, request, raw)
+
+    headers = mock.Mock()
+    headers.get_all.return_value = None
+    jar = RequestsCookieJar()
+    jar.extract_cookies(HeadersAsResponse(headers), MockRequest(request))
+    assert None is get_cookie_header(jar, request)
+    asked = MockRequest(client.Request("GET", "http://h.test/").prepare())
+    request._cookies.add_cookie_header(asked)
+    assert ({"Cookie": "a=1; b=2"}, True) == (asked.get_new_headers(), asked.has_header("cookie".title()))
+
+
+# -- bodies ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_of_files_can_be_looked_at_and_is_sent_all_the_same() -> None:
+    file = io.BytesIO(b"content")
+    request = client.Request("POST", "http://h.test/", files={"f": file}).prepare()
+
+    assert isinstance(request.body, MultipartBody)
+    assert b"content" in request.body.read()
+    with client.Session(transport=MockTransport(lambda asked: MockResponse(body=asked.body))) as session:
+        assert request.body.read() == session.send(request).content
+
+
+def test_an_empty_content_type_is_none() -> None:
+    request = client.Request(
+        "POST", "http://h.test/", files={"f": b"x"}, headers={"Content-Type": ""}
+    ).prepare()
+
+    assert request.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+
+
+def test_what_raises_before_the_first_piece_comes_as_ours() -> None:
+    class ProtocolError(Exception):
+        __module__ = "urllib3.exceptions"
+
+    class HTTPError(ProtocolError):
+        __module__ = "urllib3.exceptions"
+
+    response = client.Response()
+    response.raw = mock.Mock()
+    response.raw.stream.side_effect = HTTPError()
+    with pytest.raises(client.ChunkedEncodingError):
+        next(response.iter_content(10))

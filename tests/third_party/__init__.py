@@ -1,0 +1,1 @@
+"""Packages written for requests, each doing what its documentation shows, on this library under requests' name."""
