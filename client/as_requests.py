@@ -4,9 +4,10 @@
 
     client.as_requests.install()  # before anything imports requests
 
-For whoever starts the process (a script, ``conftest.py``), never for a library: it holds for the whole of it.  The
-law of the room: a table of names, each found on first use where it lives; `client.requests_names` has what requests
-does not document and others use all the same.  What differs from requests is in docs/from-requests.md.
+For whoever starts the process, never for a library: it holds for the whole of it.  For a test suite there is the
+plugin `client.pytest_as_requests`.  The law of the room: a table of names, each found on first use where it lives;
+`client.requests_names` has what requests does not document and others use all the same.  What differs from requests is
+in docs/from-requests.md.
 """
 
 from __future__ import annotations

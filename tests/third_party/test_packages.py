@@ -1,4 +1,4 @@
-"""Each program runs in a process of its own, where ``import requests`` means this library from the start on.
+"""Each program runs in a process of its own, where ``import requests`` means this library from the start.
 
 A row "works" of the table in docs/from-requests.md stands for one of them. The packages are in the dependency group
 ``third-party``, which ``make test-all`` installs.
@@ -15,14 +15,18 @@ import pytest
 PROGRAMS = Path(__file__).parent
 ROOT = PROGRAMS.parent.parent
 
-#: Their own warnings are their own business; what a program leaves open is not looked at here.
-START = """
-import sys
-import client.as_requests
-client.as_requests.install()
-import pytest
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=ignore", sys.argv[1]]))
-"""
+#: As docs/from-requests.md says. Warnings of theirs are their own business.
+PYTEST = (
+    "-m",
+    "pytest",
+    "-q",
+    "-p",
+    "client.pytest_as_requests",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "filterwarnings=ignore",
+)
 
 
 @pytest.mark.slow
@@ -30,7 +34,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=igno
 @pytest.mark.parametrize("program", sorted(path.name for path in PROGRAMS.glob("use_*.py")))
 def test_a_program_for_requests_runs_unchanged(program: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", START, str(PROGRAMS / program)],
+        [sys.executable, *PYTEST, str(PROGRAMS / program)],
         cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
