@@ -32,6 +32,9 @@ _MAY_BE_EMPTY: Final = (str, bytes, bytearray, list, tuple, Mapping)
 #: Bytes read from a file at a time: what the transport writes in one call.
 BLOCK: Final = 256 * 1024
 
+#: Bytes of a file that are handed to the transport at a time where the kernel sends them.
+SPAN: Final = 1 << 20
+
 
 _Piece = TypeVar("_Piece", bound=Sized)
 
@@ -119,7 +122,7 @@ class FileBody:
         try:
             while offset < end:
                 self._refuse_other_end(descriptor, end)
-                count = min(BLOCK, end - offset)
+                count = min(SPAN, end - offset)
                 yield FileSpan(descriptor, offset, count)
                 offset += count
             self._refuse_other_end(descriptor, end)

@@ -4,6 +4,7 @@ What it serves (GET unless said otherwise; every response names its connection i
 
 - ``/bytes/N``     *N* bytes of `pattern`, for N in the sizes given; ranges, ETag, Last-Modified
 - ``/chunked/N``   the same bytes, chunked
+- ``/limited/N``   the same bytes, on each connection 2 MiB at once and then 2 MiB a second
 - ``/gzip/N``      the same bytes, gzip-coded for those who accept it
 - ``/json``        a JSON document of 30 KB, gzip-coded for those who accept it
 - ``/hello``       200 with two bytes
@@ -41,6 +42,8 @@ error_log {folder}/error.log warn;
 events {{ worker_connections 2048; }}
 http {{
     access_log off;
+    sendfile on;
+    tcp_nopush on;
     default_type application/octet-stream;
     keepalive_requests 100000000;
     keepalive_timeout 60s;
@@ -64,6 +67,7 @@ http {{
         # What is added after a body has no length beforehand, so the response is chunked.
         location /chunked/ {{ alias {folder}/files/bytes/; add_after_body /nothing; addition_types *; }}
         location = /nothing {{ internal; }}
+        location /limited/ {{ limit_rate 2m; alias {folder}/files/bytes/; }}
         location = /redirect/1 {{ return 302 /hello; }}
         location = /redirect/2 {{ return 302 /redirect/1; }}
         location = /redirect/3 {{ return 302 /redirect/2; }}

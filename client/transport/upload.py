@@ -280,12 +280,10 @@ class _Upload:
 
     def _push_around(self, span: FileSpan, parts: list[Any]) -> bool:
         """Send *parts*, one of which is *span*; return as `_push`."""
+        if len(parts) == 1:
+            return self._push_span(span)
         at = next(index for index, part in enumerate(parts) if part is span)
-        return (
-            (not at or self._push(parts[:at]))
-            and self._push_span(span)
-            and (at + 1 == len(parts) or self._push(parts[at + 1 :]))
-        )
+        return self._push(parts[:at]) and self._push_span(span) and self._push(parts[at + 1 :])
 
     def _push_span(self, span: FileSpan) -> bool:
         """Let the kernel send *span*; return as `_push`."""

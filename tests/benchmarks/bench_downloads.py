@@ -1,8 +1,13 @@
-"""What does it cost to save a large body in a file, and how fast is it?
+"""What does it cost to save a large body in a file, how fast is it, and what do parallel parts and memory look like?
 
-Unit: microseconds of CPU time a MiB, of the client process (of the whole program for curl and aria2c, whose start is
-negligible beside 64 MiB); and the wall time a MiB, whose inverse is the rate. The file is on tmpfs where there is one, so
-that the disk is nobody's excuse. Baseline: the loop that every program writes, over a bare connection of http.client.
+Unit: microseconds of CPU time a MiB, of the client process (of the whole program for curl and aria2c, its start included;
+the table says what curl's start is); and the wall time a MiB, whose inverse is the rate. Each run makes a new file, on
+tmpfs where there is one, so that the disk is nobody's excuse; the old one is removed off the clock. nginx serves, as
+Debian configures it (sendfile). Baselines: the loop that every program writes, over a bare connection of http.client;
+and a bare loop of splice that knows where the body ends, the least that this kernel lets anybody pay for a new file.
+
+256 MiB, or 64 MiB with --quick. The limited rate is 2 MiB a second and connection, of which nginx sends the first
+second's at once.
 """
 
 from __future__ import annotations
@@ -10,47 +15,183 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import resource
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import client
-from tests.benchmarks.measure import OURS, Pace, Row, Table, compare
-from tests.benchmarks.target import LARGE, Target
+from client.transport.splice import CAN_SPLICE, Pipe
+from tests.benchmarks.measure import OURS, QUICK, Pace, Table, compare_once, ratio
+from tests.benchmarks.target import Target
+from tests.nginx import NginxServer, find_nginx
 
 __all__ = ["run"]
 
-MEBIBYTES = LARGE >> 20
+MEBIBYTE = 1 << 20
 CHUNK = 1 << 18  # bytes; larger ones cost every peer more
+LIMITED = 2 << 20  # bytes a second, see tests/nginx.py
+WHOLE = 1024  # MiB of the file whose download is watched for memory
 MEMORY = Path("/dev/shm")  # a folder of a random name is made in it
+PYTHON_PEERS = ("http.client", "urllib3", "requests", "httpx", "pycurl")
 
 
 def run(target: Target, pace: Pace) -> Iterator[Table]:
-    """Measure one connection, beside the peers and the programs; then eight parts."""
-    url = f"{target.url}/bytes/{LARGE}"
+    """Measure one connection beside the peers and the programs, eight parts, a limited rate, and memory."""
+    if find_nginx() is None:
+        print("  (left out: nginx is not installed, and the downloads are measured against it)")
+        return
+    size, limited, rounds = (64, 32, 3) if pace is QUICK else (256, 48, 7)
     with contextlib.ExitStack() as stack:
         parent = MEMORY if MEMORY.is_dir() else None
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=parent)), "file")
+        server = stack.enter_context(opened_server({size, limited, WHOLE}))
         session = stack.enter_context(client.Session(workers=8))
+        yield one_connection(f"{server}/bytes/{size * MEBIBYTE}", path, session, rounds, size)
+        yield eight_parts(f"{server}/bytes/{size * MEBIBYTE}", path, session, rounds, size)
+        yield limited_rate(f"{server}/limited/{limited * MEBIBYTE}", path, session, limited)
+        print(memory(server, path), end="\n\n", flush=True)
+
+
+@contextlib.contextmanager
+def opened_server(sizes: set[int]) -> Iterator[str]:
+    """Serve files of so many MiB of zeros."""
+    with tempfile.TemporaryDirectory() as folder:
+        nginx = NginxServer(Path(folder), sizes=())
+        for size in sizes:
+            file = Path(folder, "files", "bytes", str(size * MEBIBYTE))
+            file.touch()
+            os.truncate(file, size * MEBIBYTE)
+        with nginx:
+            yield nginx.url
+
+
+def one_connection(url: str, path: Path, session: client.Session, rounds: int, size: int) -> Table:
+    with contextlib.ExitStack() as stack:
         contenders: dict[str, Callable[[], object]] = {
-            OURS: lambda: session.download(url, path, parts=1, overwrite=True),
-            "... 8 parts": lambda: session.download(url, path, parts=8, overwrite=True),
+            OURS: lambda: session.download(url, path, parts=1),
             "http.client": lambda: by_http_client(url, path),
         }
         for make in (urllib3_of, requests_of, httpx_of, pycurl_of):
             with contextlib.suppress(ModuleNotFoundError):
                 contenders[make.__name__.removesuffix("_of")] = make(url, path, stack)
-        table = compare(f"{MEBIBYTES} MiB into a file", contenders, pace, calls=MEBIBYTES)
-        for command in (["curl", "-s", "-o", str(path), url], aria2c(url, path)):
-            if shutil.which(command[0]) is not None:
-                table.rows.append(program(command, path, pace.rounds))
-        table.note = "the programs are measured after the others, not between them"
-        yield table
+        if shutil.which("curl"):
+            contenders["curl"] = program("curl", "-s", "-o", str(path), url)
+            start = program("curl", "-s", "-o", os.devnull, f"http://{urlsplit(url).netloc}/hello")
+            contenders["curl's start"] = start
+        if CAN_SPLICE:
+            contenders["bare splice"] = lambda: by_splice(url, path)
+        table = compare_once(
+            f"{size} MiB into a file, one connection",
+            contenders,
+            rounds,
+            size,
+            lambda: path.unlink(missing_ok=True),
+        )
+    best = max(PYTHON_PEERS, key=lambda name: ratio(table, OURS, name) if name in contenders else 0.0)
+    table.note = (
+        f"CPU of ours / best Python peer ({best}): {ratio(table, OURS, best):.2f} (wanted: 0.7 at most)"
+    )
+    if "curl" in contenders:
+        table.note += (
+            f"; / curl: {ratio(table, OURS, 'curl'):.2f} (0.5 at most)"
+            f"; rate of ours / curl: {ratio(table, 'curl', OURS, 'wall'):.2f} (2 at least)"
+        )
+    if "bare splice" in contenders:
+        table.note += f"; CPU of ours / bare splice: {ratio(table, OURS, 'bare splice'):.2f}"
+    return table
+
+
+def eight_parts(url: str, path: Path, session: client.Session, rounds: int, size: int) -> Table:
+    contenders: dict[str, Callable[[], object]] = {
+        OURS: lambda: session.download(url, path, parts=8),
+        "... 1 part": lambda: session.download(url, path, parts=1),
+    }
+    title = f"{size} MiB into a file, 8 parts"
+    if shutil.which("aria2c"):
+        # -k: its parts would else be 20 MiB at least.
+        fixed = ("-q", "-x8", "-s8", "-k1M", "--file-allocation=none", "--no-conf")
+        contenders["aria2c"] = program("aria2c", *fixed, "-d", str(path.parent), "-o", path.name, url)
+    else:
+        print("  (aria2c is left out: not installed)")
+    table = compare_once(title, contenders, rounds, size, lambda: path.unlink(missing_ok=True))
+    if "aria2c" in contenders:
+        table.note = (
+            f"rate of ours / aria2c -x8 -s8: {ratio(table, 'aria2c', OURS, 'wall'):.2f} (wanted: 3 at least)"
+        )
+    return table
+
+
+def limited_rate(url: str, path: Path, session: client.Session, size: int) -> Table:
+    contenders: dict[str, Callable[[], object]] = {
+        OURS: lambda: session.download(url, path, parts=8),
+        "... 1 part": lambda: session.download(url, path, parts=1),
+    }
+    title = f"{size} MiB into a file, {LIMITED >> 20} MiB a second and connection, one run each"
+    table = compare_once(title, contenders, 1, size, lambda: path.unlink(missing_ok=True), warm_ups=0)
+    rate = ratio(table, "... 1 part", OURS, "wall")
+    table.note = f"rate of 8 parts / 1 part: {rate:.2f} (wanted: 7 at least)"
+    return table
+
+
+def memory(server: str, path: Path) -> str:
+    """Say how far the resident memory of a fresh process rises above what it has after a small request."""
+    if not Path("/proc/self/status").exists():
+        return "(memory is left out: it is read from Linux's /proc)"
+    lines = [f"{WHOLE} MiB into a file: most MiB resident above the start (wanted: 24 at most)"]
+    for name, parts, checksum in (("1 part", 1, ""), ("8 parts", 8, ""), ("1 part, SHA-256", 1, "sha256")):
+        path.unlink(missing_ok=True)
+        url = f"{server}/bytes/{WHOLE * MEBIBYTE}"
+        command = [sys.executable, "-c", RESIDENT, f"{server}/hello", url, str(path), str(parts), checksum]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        lines.append(f"  {name:<16}{float(output):10.1f}")
+    return "\n".join(lines)
+
+
+RESIDENT = """
+import sys, client
+from pathlib import Path
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+hello, url, path, parts, checksum = sys.argv[1:]
+with client.Session(workers=8) as session:
+    session.get(hello)
+    before = resident("VmRSS")
+    session.download(url, path, parts=int(parts), checksum=checksum or None)
+    print(resident("VmHWM") - before)
+"""
+
+
+def program(*command: str) -> Callable[[], object]:
+    """Return what runs a program to its end."""
+    return lambda: subprocess.run(command, check=True)
+
+
+def by_splice(url: str, path: Path) -> None:
+    """Move the bytes as the kernel lets anybody, by a length that is known from the URL."""
+    parts = urlsplit(url)
+    size = int(parts.path.rpartition("/")[2])
+    with (
+        socket.create_connection((parts.hostname, parts.port)) as connected,
+        path.open("wb") as file,
+        contextlib.closing(Pipe()) as pipe,
+    ):
+        connected.sendall(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += connected.recv(1)  # so that nothing of the body comes with it
+        done = 0
+        while done < size:
+            count = pipe.fill(connected, size - done)
+            pipe.empty(file.fileno(), done, count)
+            done += count
 
 
 def by_http_client(url: str, path: Path) -> None:
@@ -115,34 +256,3 @@ def pycurl_of(url: str, path: Path, stack: contextlib.ExitStack) -> Callable[[],
             handle.perform()
 
     return save
-
-
-def aria2c(url: str, path: Path) -> list[str]:
-    folder, name = os.path.split(path)
-    return [
-        "aria2c",
-        "-q",
-        "-x8",
-        "-s8",
-        "--allow-overwrite=true",
-        "--file-allocation=none",
-        "-d",
-        folder,
-        "-o",
-        name,
-        url,
-    ]
-
-
-def program(command: list[str], path: Path, rounds: int) -> Row:
-    """Measure a program by what the system says of our children."""
-    row = Row(command[0], [], [])
-    for _ in range(rounds):
-        path.unlink(missing_ok=True)
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(command, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        row.cpu.append(used / MEBIBYTES)
-        row.wall.append((time.perf_counter() - began) / MEBIBYTES)
-    return row

@@ -8,12 +8,14 @@ A ratio is the median of the rounds' ratios, for the same reason.
 from __future__ import annotations
 
 import gc
+import random
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["OURS", "QUICK", "THOROUGH", "Pace", "Row", "Table", "compare"]
+__all__ = ["OURS", "QUICK", "THOROUGH", "Pace", "Row", "Table", "compare", "compare_once", "ratio"]
 
 OURS = "threadwire"  # ratios are other / ours: above 1, the other needs more
 
@@ -88,6 +90,52 @@ def compare(title: str, contenders: Mapping[str, Callable[[], object]], pace: Pa
             rows[name].cpu.append(cpu / calls)
             rows[name].wall.append(wall / calls)
     return Table(title, list(rows.values()))
+
+
+def compare_once(
+    title: str,
+    contenders: Mapping[str, Callable[[], object]],
+    rounds: int,
+    calls: int = 1,
+    before: Callable[[], object] = lambda: None,
+    *,
+    warm_ups: int = 1,
+) -> Table:
+    """Measure all *contenders* in rounds, each by a single run that is long enough for it, in an order shuffled anew.
+
+    The CPU time is that of this process and of the programs that it ran, their start included.
+
+    Args:
+        title: The question.
+        contenders: Name -> what is timed.
+        rounds: How often.
+        calls: What a run's time is divided by, such as its size in MiB.
+        before: Called before each run, not timed.
+        warm_ups: Further rounds, before those that count.
+    """
+    rows = {name: Row(name, [], []) for name in contenders}
+    for number in range(-warm_ups, rounds):
+        for name, run in random.Random(number).sample(list(contenders.items()), len(contenders)):
+            before()
+            gc.collect()
+            wall, cpu = time.perf_counter(), cpu_of_all()
+            run()
+            if number >= 0:
+                rows[name].cpu.append((cpu_of_all() - cpu) / calls)
+                rows[name].wall.append((time.perf_counter() - wall) / calls)
+    return Table(title, list(rows.values()))
+
+
+def cpu_of_all() -> float:
+    """Return the CPU seconds of this process and of its children that have ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def ratio(table: Table, one: str, other: str, of: str = "cpu") -> float:
+    """Return the median over the rounds of *one* / *other*: their ``"cpu"`` or ``"wall"`` time."""
+    rows: dict[str, list[float]] = {row.name: getattr(row, of) for row in table.rows}
+    return statistics.median(mine / theirs for mine, theirs in zip(rows[one], rows[other], strict=True))
 
 
 def loops_for(run: Callable[[], object], slice_seconds: float) -> int:

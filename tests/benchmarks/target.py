@@ -12,14 +12,14 @@ import multiprocessing
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.nginx import NginxServer, document, find_nginx, pattern
 from tests.tls_authority import TLSAuthority
 
-__all__ = ["LARGE", "Target", "opened_target"]
+__all__ = ["LARGE", "Target", "opened_sink", "opened_target"]
 
 LARGE = 64 << 20  # bytes of the large download
 
@@ -50,11 +50,21 @@ def opened_target() -> Iterator[Target]:
                 yield Target("raw-socket loop (nginx is not installed)", url, None, authority.bundle)
 
 
-@contextlib.contextmanager
-def child_server() -> Iterator[str]:
+def child_server() -> contextlib.AbstractContextManager[str]:
     """Answer on a free port from a child process, one thread a connection, from responses that are made beforehand."""
+    return in_child(serve)
+
+
+def opened_sink() -> contextlib.AbstractContextManager[str]:
+    """Take bodies of any size in a child process, and throw them away; nginx would answer before it has read them."""
+    return in_child(swallow)
+
+
+@contextlib.contextmanager
+def in_child(play: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Run *play* on a listener in a child process; yield the URL."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-    child = multiprocessing.get_context("spawn").Process(target=serve, args=(listener,), daemon=True)
+    child = multiprocessing.get_context("spawn").Process(target=play, args=(listener,), daemon=True)
     child.start()
     port = listener.getsockname()[1]
     listener.close()
@@ -91,6 +101,40 @@ def answer(accepted: socket.socket, responses: dict[bytes, bytes]) -> None:
             if end and len(rest) >= length:
                 unread = rest[length:]
                 accepted.sendall(responses[head.split(b" ", 2)[1]])
+
+
+def swallow(listener: socket.socket) -> None:
+    """Accept for ever, as `serve`."""
+    while True:
+        accepted, _ = listener.accept()
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=take, args=(accepted, response(b"ok", "text/plain")), daemon=True).start()
+
+
+def take(accepted: socket.socket, answer: bytes) -> None:
+    """Read one request after another to its end, by Content-Length or to what looks like the last chunk."""
+    buffer = memoryview(bytearray(1 << 18))
+    with accepted, contextlib.suppress(ConnectionError):
+        while head := read_head(accepted):
+            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+            if b"chunked" in head:
+                end = b""
+                while end != b"0\r\n\r\n" and (count := accepted.recv_into(buffer)):
+                    end = (end + bytes(buffer[max(0, count - 5) : count]))[-5:]
+            while length and (count := accepted.recv_into(buffer, min(length, len(buffer)))):
+                length -= count
+            accepted.sendall(answer)
+
+
+def read_head(accepted: socket.socket) -> bytes:
+    """Read a head and no byte more, in lower case; ``b""`` at the end."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = accepted.recv(1)
+        if not byte:
+            return b""
+        head += byte
+    return head.lower()
 
 
 def response(body: bytes, content_type: str) -> bytes:

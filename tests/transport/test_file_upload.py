@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import client
-from client.body import BLOCK, wire_body
+from client.body import SPAN, wire_body
 from client.multipart import MultipartBody, encode_multipart
 from client.transport import connection as connection_room
 from client.transport.file_span import CAN_SENDFILE
@@ -28,7 +28,7 @@ from tests.transport.exchanging import OK, a_call, a_request
 
 pytestmark = pytest.mark.skipif(not CAN_SENDFILE, reason="this system has no sendfile")
 
-CONTENT = bytes(range(251)) * 4180  # 1 MiB and a bit: several blocks, of which no two are alike
+CONTENT = bytes(range(251)) * 10_000  # more than two spans, of which no two are alike
 REFUSED = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
 LARGE = 1 << 30  # bytes of a file with nothing in it
 
@@ -102,10 +102,10 @@ def test_a_file_is_sent_by_the_kernel_from_where_it_stands(
 
         assert len(CONTENT) == file.tell()
     assert len(CONTENT) - 10 == sum(counted)
-    assert max(counted) <= BLOCK
+    assert max(counted) <= connection_room._SLICE
 
 
-def test_the_connection_blocks_again_and_serves_the_next_request(
+def test_the_connection_spans_again_and_serves_the_next_request(
     scripted_server: ScriptedServer, pool: ConnectionPool, path: Path
 ) -> None:
     """A socket left without blocking would take the wait for the next answer for a timeout."""
@@ -277,7 +277,7 @@ def test_under_tls_a_file_is_read(
     assert [] == counted
 
 
-def test_with_trailers_it_is_a_chunk_for_each_block(
+def test_with_trailers_it_is_a_chunk_for_each_span(
     scripted_server: ScriptedServer, pool: ConnectionPool, path: Path, counted: list[int]
 ) -> None:
     """Trailers need chunks (RFC 9112 section 7.1.2); a span is framed by the number of its bytes."""
@@ -288,23 +288,23 @@ def test_with_trailers_it_is_a_chunk_for_each_block(
         request.headers[-1:] = [(b"Transfer-Encoding", b"chunked")]
         pool.round_trip(request, a_call()).read()
 
-    blocks = [CONTENT[start : start + BLOCK] for start in range(0, len(CONTENT), BLOCK)]
-    framed = b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks)
+    spans = [CONTENT[start : start + SPAN] for start in range(0, len(CONTENT), SPAN)]
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(span), span) for span in spans)
     assert framed + b"0\r\nX-Sum: 7\r\n\r\n" == conversation.requests[0].partition(b"\r\n\r\n")[2]
     assert len(CONTENT) == sum(counted)
 
 
-def test_progress_is_told_block_by_block(
+def test_progress_is_told_span_by_span(
     scripted_server: ScriptedServer, pool: ConnectionPool, path: Path
 ) -> None:
     told: list[int] = []
     with path.open("rb") as file:
         sent_whole(scripted_server, pool, a_body(file), CONTENT, on_sent=told.append)
 
-    assert [*range(BLOCK, len(CONTENT), BLOCK), len(CONTENT)] == told
+    assert [*range(SPAN, len(CONTENT), SPAN), len(CONTENT)] == told
 
 
-@pytest.mark.parametrize("size", [100, BLOCK + 5, len(CONTENT) + 1])
+@pytest.mark.parametrize("size", [100, SPAN + 5, len(CONTENT) + 1])
 def test_a_file_that_changes_its_size_meanwhile_never_passes_for_whole(
     scripted_server: ScriptedServer, pool: ConnectionPool, path: Path, size: int
 ) -> None:
@@ -324,12 +324,10 @@ def test_a_file_that_shrinks_under_the_kernels_hands_is_an_error(
     scripted_server: ScriptedServer, pool: ConnectionPool, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted_server.script(ExpectClosed(silently=False))
-    before_each_sendfile(
-        monkeypatch, lambda sent: os.truncate(path, 2 * BLOCK) if sent == 2 * BLOCK else None
-    )
+    before_each_sendfile(monkeypatch, lambda sent: os.truncate(path, 2 * SPAN) if sent == 2 * SPAN else None)
     with path.open("rb") as file:
         with pytest.raises(
-            client.InvalidBody, match=f"shorter while it was sent: it ends at byte {2 * BLOCK},"
+            client.InvalidBody, match=f"shorter while it was sent: it ends at byte {2 * SPAN},"
         ):
             pool.round_trip(a_request(scripted_server.url, "PUT", a_body(file)), a_call())
 
@@ -442,7 +440,7 @@ def test_a_kind_of_file_that_the_kernel_refuses_is_read(
     monkeypatch: pytest.MonkeyPatch,
     is_kernel_timed: bool,
 ) -> None:
-    """Some file systems know no sendfile; what had been sent of a block before is not sent again."""
+    """Some file systems know no sendfile; what was sent of a span before that is not sent again."""
     monkeypatch.setattr(
         connection_room, "_HAS_KERNEL_TIMEOUTS", connection_room._HAS_KERNEL_TIMEOUTS and is_kernel_timed
     )

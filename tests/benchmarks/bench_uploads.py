@@ -1,0 +1,231 @@
+"""What does it cost to send a large file, and pieces that a generator makes?
+
+Unit: microseconds of CPU time a MiB, of the client process (of the whole program for curl, its start included), and the
+wall time a MiB. A child process on raw sockets takes the bodies and throws them away. The file is on tmpfs where there is
+one. Baselines: a bare loop of sendfile; and for the pieces a bare loop of sendall over the very same pieces, without the
+chunks' framing, and one of sendmsg with it. Every peer is used as its documentation shows.
+
+256 MiB of file, or 64 MiB with --quick; 64 MiB in pieces of 64 KiB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import client
+from tests.benchmarks.bench_downloads import MEBIBYTE, MEMORY, PYTHON_PEERS, program
+from tests.benchmarks.measure import OURS, QUICK, Pace, Table, compare_once, ratio
+from tests.benchmarks.target import Target, opened_sink
+
+__all__ = ["run"]
+
+PIECE = bytes(range(256)) * 256
+PIECES = 1024
+PIECES_SIZE = PIECES * len(PIECE) // MEBIBYTE
+CHUNKED = {"Transfer-Encoding": "chunked"}
+
+
+def run(target: Target, pace: Pace) -> Iterator[Table]:
+    """Measure both."""
+    size, rounds = (64, 3) if pace is QUICK else (256, 9)
+    with contextlib.ExitStack() as stack:
+        parent = MEMORY if MEMORY.is_dir() else None
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=parent)), "file")
+        with path.open("wb") as file:
+            for _ in range(size * MEBIBYTE // len(PIECE)):
+                file.write(PIECE)
+        url = stack.enter_context(opened_sink()) + "/"
+        senders = opened_senders(url, stack)
+        yield one_file(url, path, senders, stack, rounds, size)
+        yield pieces(url, senders, stack, 2 * rounds)
+
+
+Send = Callable[[Any, "int | None"], object]
+
+
+def opened_senders(url: str, stack: contextlib.ExitStack) -> dict[str, Send]:
+    """Return name -> what sends an open file of a known size, or an iterator of pieces (None)."""
+    session = stack.enter_context(client.Session())
+    senders: dict[str, Send] = {OURS: lambda body, size: session.post(url, data=body)}
+    for make in (http_client_of, urllib3_of, requests_of, httpx_of, pycurl_of):
+        with contextlib.suppress(ModuleNotFoundError):
+            senders[make.__name__.removesuffix("_of").replace("http_", "http.")] = make(url, stack)
+    return senders
+
+
+def one_file(
+    url: str, path: Path, senders: dict[str, Send], stack: contextlib.ExitStack, rounds: int, size: int
+) -> Table:
+    def sending(send: Send) -> Callable[[], object]:
+        def run() -> None:
+            with path.open("rb") as file:
+                send(file, size * MEBIBYTE)
+
+        return run
+
+    contenders: dict[str, Callable[[], object]] = {name: sending(send) for name, send in senders.items()}
+    if shutil.which("curl"):
+        contenders["curl"] = program("curl", "-s", "-o", os.devnull, "-H", "Expect:", "-T", str(path), url)
+    if hasattr(os, "sendfile"):
+        contenders["bare sendfile"] = by_sendfile(url, path, stack)
+    table = compare_once(f"{size} MiB from a file", contenders, rounds, size)
+    best, fraction = best_peer(table)
+    table.note = f"CPU of the best Python peer ({best}) / ours: {1 / fraction:.2f} (wanted: 1.5 at least)"
+    return table
+
+
+def pieces(url: str, senders: dict[str, Send], stack: contextlib.ExitStack, rounds: int) -> Table:
+    def sending(send: Send) -> Callable[[], object]:
+        return lambda: send(made_pieces(), None)
+
+    contenders: dict[str, Callable[[], object]] = {name: sending(send) for name, send in senders.items()}
+    contenders["bare sendall"] = by_sendall(url, stack)
+    if hasattr(socket.socket, "sendmsg"):
+        contenders["bare sendmsg"] = by_sendmsg(url, stack)
+    table = compare_once(f"{PIECES_SIZE} MiB from a generator, chunked", contenders, rounds, PIECES_SIZE)
+    best, fraction = best_peer(table)
+    table.note = (
+        f"CPU of ours / bare sendall: {ratio(table, OURS, 'bare sendall'):.2f} (wanted: 1.2 at most)"
+        f"; / best Python peer ({best}): {fraction:.2f} (1 at most)"
+    )
+    return table
+
+
+def best_peer(table: Table) -> tuple[str, float]:
+    """Return the Python peer to which ours compares worst, and the ratio of the CPU times, ours / its."""
+    names = [row.name for row in table.rows if row.name in PYTHON_PEERS]
+    best = max(names, key=lambda name: ratio(table, OURS, name))
+    return best, ratio(table, OURS, best)
+
+
+def made_pieces() -> Iterator[bytes]:
+    for _ in range(PIECES):
+        yield PIECE
+
+
+def http_client_of(url: str, stack: contextlib.ExitStack) -> Send:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    stack.callback(connection.close)
+
+    def send(body: Any, size: int | None) -> None:
+        headers = CHUNKED if size is None else {"Content-Length": str(size)}
+        connection.request("POST", "/", body, headers, encode_chunked=size is None)
+        connection.getresponse().read()
+
+    return send
+
+
+def urllib3_of(url: str, stack: contextlib.ExitStack) -> Send:
+    import urllib3
+
+    pool = stack.enter_context(urllib3.PoolManager())
+
+    def send(body: Any, size: int | None) -> None:
+        pool.request("POST", url, body=body, headers=None if size is None else {"Content-Length": str(size)})
+
+    return send
+
+
+def requests_of(url: str, stack: contextlib.ExitStack) -> Send:
+    import requests
+
+    session = stack.enter_context(requests.Session())
+    return lambda body, size: session.post(url, data=body)
+
+
+def httpx_of(url: str, stack: contextlib.ExitStack) -> Send:
+    import httpx
+
+    session = stack.enter_context(httpx.Client(timeout=60))
+    return lambda body, size: session.post(url, content=body)
+
+
+def pycurl_of(url: str, stack: contextlib.ExitStack) -> Send:
+    import pycurl
+
+    handle = pycurl.Curl()
+    stack.callback(handle.close)
+    handle.setopt(pycurl.URL, url)
+    handle.setopt(pycurl.POST, 1)
+    handle.setopt(pycurl.UPLOAD_BUFFERSIZE, 1 << 18)
+    handle.setopt(pycurl.WRITEDATA, io.BytesIO())
+
+    def send(body: Any, size: int | None) -> None:
+        fields = ["Expect:"] if size is not None else ["Expect:", "Transfer-Encoding: chunked"]
+        handle.setopt(pycurl.HTTPHEADER, fields)
+        handle.setopt(pycurl.POSTFIELDSIZE_LARGE, -1 if size is None else size)
+        handle.setopt(pycurl.READFUNCTION, reader(body) if size is None else body.read)
+        handle.perform()
+
+    return send
+
+
+def reader(made: Iterator[bytes]) -> Callable[[int], bytes]:
+    """Return what hands out at most so many of the pieces' bytes at a time."""
+    left = memoryview(b"")
+
+    def read(size: int) -> bytes:
+        nonlocal left
+        if not left:
+            left = memoryview(next(made, b""))
+        data, left = bytes(left[:size]), left[size:]
+        return data
+
+    return read
+
+
+def connected(url: str, stack: contextlib.ExitStack) -> socket.socket:
+    parts = urlsplit(url)
+    sock = stack.enter_context(socket.create_connection((parts.hostname, parts.port)))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def by_sendfile(url: str, path: Path, stack: contextlib.ExitStack) -> Callable[[], object]:
+    sock, size = connected(url, stack), path.stat().st_size
+
+    def send() -> None:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+        done = 0
+        with path.open("rb") as file:
+            while done < size:
+                done += os.sendfile(sock.fileno(), file.fileno(), done, min(1 << 18, size - done))
+        sock.recv(65536)
+
+    return send
+
+
+def by_sendall(url: str, stack: contextlib.ExitStack) -> Callable[[], object]:
+    sock = connected(url, stack)
+
+    def send() -> None:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (PIECES_SIZE * MEBIBYTE))
+        for piece in made_pieces():
+            sock.sendall(piece)
+        sock.recv(65536)
+
+    return send
+
+
+def by_sendmsg(url: str, stack: contextlib.ExitStack) -> Callable[[], object]:
+    sock = connected(url, stack)
+
+    def send() -> None:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in made_pieces():
+            line = b"%x\r\n" % len(piece)
+            assert len(line) + len(piece) + 2 == sock.sendmsg((line, piece, b"\r\n"))
+        sock.sendall(b"0\r\n\r\n")
+        sock.recv(65536)
+
+    return send
