@@ -10,8 +10,9 @@ PYTEST := $(BIN)/python -m pytest -q
 FAST := not timing and not slow and not interop
 OTHER_PYTHONS := 3.12 3.13
 FUZZ_SECONDS ?= 120
+MINUTES ?= 2
 
-.PHONY: help demo test test-all test-third-party test-other-pythons check format bench fuzz clean
+.PHONY: help demo test test-all test-third-party test-other-pythons check format bench fuzz soak clean
 .NOTPARALLEL:
 
 help:
@@ -23,6 +24,7 @@ help:
 	@echo "make format    let ruff format and fix"
 	@echo "make bench     CPU time beside requests, urllib3, httpx, http.client, pycurl (QUICK=1: under 3 minutes)"
 	@echo "make fuzz      coverage-guided fuzzing, FUZZ_SECONDS=$(FUZZ_SECONDS) a target"
+	@echo "make soak      everything at once against loopback, MINUTES=$(MINUTES); SEED= and ROUND= replay; figures in build/"
 	@echo "make clean     remove what these commands made"
 
 demo: $(VENV)/installed-demo
@@ -68,6 +70,13 @@ bench: $(VENV)/installed-bench
 fuzz: $(VENV)/installed-fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
+# A long one is drawn for the documents: make soak MINUTES=15 PLOT=docs/soak.svg
+PLOT ?= build/soak.svg
+soak: $(VENV)/installed-soak
+	@mkdir -p build
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) \
+		--figures build/soak.json --plot $(PLOT)
+
 clean:
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist
 
@@ -82,7 +91,7 @@ $(VENV)/installed-demo: $(VENV)/created pyproject.toml
 	$(INSTALL) --editable ".[rich]"
 	@touch $@
 
-INSTALLED := $(addprefix $(VENV)/installed-,dev bench fuzz third-party)
+INSTALLED := $(addprefix $(VENV)/installed-,dev bench fuzz soak third-party)
 $(INSTALLED): $(VENV)/installed-%: $(VENV)/created pyproject.toml
 	$(INSTALL) --editable . --group dev $(if $(filter-out dev,$*),--group $*)
 	@touch $@
