@@ -125,18 +125,20 @@ class RangeServer:
                 sock.close()
 
     def _read(self, lines: object) -> Asked | None:
-        line = lines.readline().decode()  # type: ignore[attr-defined]  # a binary file
-        if not line:
-            return None
+        head = []
+        while (line := lines.readline().decode()) != "\r\n":  # type: ignore[attr-defined]  # a binary file
+            if not line.endswith("\n"):
+                return None  # the end, perhaps in the middle of a head
+            head.append(line)
         headers = {}
-        while field := lines.readline().decode().strip():  # type: ignore[attr-defined]  # as above
+        for field in head[1:]:
             name, _, value = field.partition(":")
             headers[name.lower()] = value.strip()
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
         first = None if found is None else int(found[1])
         last = None if found is None or not found[2] else int(found[2])
         with self._lock:
-            asked = Asked(len(self.asked), line.split()[1], headers, first, last)
+            asked = Asked(len(self.asked), head[0].split()[1], headers, first, last)
             self.asked.append(asked)
         return asked
 
