@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from client.response_limits import DEFAULT_RESPONSE_LIMITS
+from client.setting_checks import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,21 @@ class CallOptions:
         max_codings: int = DEFAULT_RESPONSE_LIMITS.codings,
         on_retry: Callable[[Attempt], object] | None = None,
     ) -> None:
-        """Hold the settings; `Session` documents each."""
+        """Hold the settings; `Session` documents each.
+
+        Raises:
+            InvalidRequest: One of them makes no sense.
+        """
+        for name, value in (
+            ("idempotent", idempotent),
+            ("progress", progress),
+            ("max_body", max_body),
+            ("max_ratio", max_ratio),
+        ):
+            if value is not None:
+                check(name, value)
+        if expect is not False:
+            check("expect", expect)
         self.timeouts: Timeouts = timeouts
         self.tls: TLSSettings = tls
         self.retries: Retry | None = retries

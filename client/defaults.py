@@ -23,6 +23,7 @@ from client.redirects import same_origin
 from client.request import PreparedRequest
 from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.retries import Retry
+from client.setting_checks import EXPECTED, check
 from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, NotGiven, Timeouts
 from client.transport.tls import TLSSettings
 from client.url import URL, parse_url
@@ -105,7 +106,13 @@ class Defaults:
         self.__dict__.update(state)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; the options that were worked out are worked out anew at the next call."""
+        """Set an attribute; the options that were worked out are worked out anew at the next call.
+
+        Raises:
+            InvalidRequest: *value* makes no sense for this setting.
+        """
+        if name in EXPECTED:
+            check(name, value)
         super().__setattr__(name, value)
         # Another list, so that a thread which is working them out at this moment fills one that nobody reads.
         self.__dict__["_kept"] = []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
 from client.logs import DEBUG, logger
+from client.prepared import checked_method
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
 from client.response import Response
 from client.retries import (
@@ -134,6 +135,9 @@ def _answer(
 def _hop(session: Session, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
     """Send *request*, more than once if need be, and return the response of this very URL."""
     url = _url_of(request)
+    request.method = checked_method(
+        request.method
+    )  # the caller, a hook or an auth object may have assigned it
     if session.cookies or request._cookies is not None:
         add_cookies(session, request)
     call.proxy = None if options.proxies is None else options.proxies.choose(url)
@@ -143,7 +147,7 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
     else:
         response = send_through(adapter, request, options, call)
     _keep_cookies(session, url, response)
-    if request.hooks.get("response"):
+    if request.hooks and request.hooks.get("response"):
         answer = response
         response = call_hooks(session, request, answer, options, call)
         if response is not answer:

@@ -16,6 +16,7 @@ from client.exceptions import InvalidHeader
 __all__ = [
     "CaseInsensitiveDict",
     "ResponseHeaders",
+    "as_case_insensitive",
     "check_host_field",
     "encode_field",
     "encode_fields",
@@ -183,6 +184,18 @@ class ResponseHeaders(CaseInsensitiveDict):
     def raw_items(self) -> list[tuple[bytes, bytes]]:
         """Return the (name, value) pairs of bytes as they came; assignments to items don't show here."""
         return list(self._raw)
+
+
+def as_case_insensitive(headers: Any) -> CaseInsensitiveDict:
+    """Return *headers*, a mapping or (name, value) pairs or None, as a `CaseInsensitiveDict`; otherwise unchecked.
+
+    Raises:
+        InvalidHeader: It is neither, or a name is not str.
+    """
+    try:
+        return headers if isinstance(headers, CaseInsensitiveDict) else CaseInsensitiveDict(headers)
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidHeader("headers must be a mapping of str to str or bytes") from None
 
 
 def encode_fields(items: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[tuple[bytes, bytes]]:

@@ -2,15 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from client.exceptions import InvalidRequest
 
-__all__ = ["HOOKS", "default_hooks", "dispatch_hook"]
+__all__ = ["HOOKS", "Hooked", "Hooks", "default_hooks", "dispatch_hook"]
 
 #: The events that there are.
 HOOKS = ["response"]
+
+#: Event -> functions.
+Hooks: TypeAlias = dict[str, list[Callable[..., Any]]]
+
+
+class Hooked:
+    """The hooks of a request: event -> functions; the one event is ``"response"``."""
+
+    hooks: Hooks
+
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Add a hook.
+
+        Args:
+            event: ``"response"``.
+            hook: A callable, or an iterable of which the callables are taken.
+
+        Raises:
+            InvalidRequest: (a ValueError) Another event, or no hook.
+        """
+        if event not in self.hooks:
+            raise InvalidRequest(f"hooks= knows no event {event!r}; there is 'response'")
+        if callable(hook):
+            self.hooks[event].append(hook)
+        elif hasattr(hook, "__iter__"):
+            self.hooks[event].extend(each for each in hook if callable(each))
+        elif hook is not None:
+            raise InvalidRequest(f"hooks= must hold callables, not {type(hook).__name__}")
+
+    def register_hooks(self, hooks: Mapping[str, Any] | None) -> None:
+        """Add each hook of *hooks*, a mapping of events.
+
+        Raises:
+            InvalidRequest: It is no mapping, or see `register_hook`.
+        """
+        if hooks is None:
+            return
+        if not isinstance(hooks, Mapping):
+            raise InvalidRequest(
+                f"hooks= must be a mapping of events to callables, not {type(hooks).__name__}"
+            )
+        for event, hook in hooks.items():
+            self.register_hook(event, hook)
+
+    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
+        """Remove a hook; return whether it was there."""
+        try:
+            self.hooks[event].remove(hook)
+        except ValueError:
+            return False
+        return True
 
 
 def default_hooks() -> dict[str, list[Callable[..., Any]]]:

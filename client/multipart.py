@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from client.body import FileBody, wire_body
 from client.exceptions import InvalidBody, InvalidHeader, UnrewindableBodyError
 from client.headers import encode_field, encode_fields
+from client.parameters import parameters
 from client.percent import form_fields
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ __all__ = ["MultipartBody", "encode_multipart"]
 
 # RFC 2046 section 5.1.1:  boundary = 0*69<bchars> bcharsnospace.  Narrower: what needs no quotes.
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'+_\-.]{1,70}")
-_BOUNDARY_PARAMETER: Final = re.compile(r";[ \t]*boundary=(?:\"([^\"]*)\"|([^\s;]*))", re.IGNORECASE)
 
 
 _Piece = TypeVar("_Piece")
@@ -220,9 +220,11 @@ def _boundary(content_type: str | None) -> str:
     if content_type is None:
         # Not from `random`: who can predict it can forge parts from within a file (CVE-2025-22150).
         return urandom(16).hex()
-    match = _BOUNDARY_PARAMETER.search(content_type)
-    boundary = (match[1] if match[1] is not None else match[2]) if match else ""
-    if not _BOUNDARY.fullmatch(boundary):
+    found, end = parameters(content_type, len(content_type.partition(";")[0]))
+    boundary = found.get("boundary", "")
+    # Once and without escapes, or a server could read another one than we send.
+    spelled = re.findall(r"boundary[ \t]*=\"?([^;\"]*)", content_type, re.IGNORECASE)
+    if end != len(content_type) or not _BOUNDARY.fullmatch(boundary) or spelled != [boundary]:
         raise InvalidHeader(
             "Header 'Content-Type' has no usable boundary for files=; leave the header out, and it is made for you"
         )

@@ -10,18 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from time import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from client.body import CallableBody, FileBody, IterableBody, encode_body, used_up, wire_body
 from client.exceptions import InvalidHeader, InvalidMethod, InvalidRequest, UnrewindableBodyError
-from client.headers import CaseInsensitiveDict, check_host_field, encode_field, encode_fields, encode_trailers
+from client.headers import (
+    CaseInsensitiveDict,
+    as_case_insensitive,
+    check_host_field,
+    encode_field,
+    encode_fields,
+    encode_trailers,
+)
+from client.hooks import Hooked, Hooks
 from client.url import URL, parse_url
 
 if TYPE_CHECKING:
     from client.netrc import Netrc
     from client.transport.wire import Body
 
-__all__ = ["Hooked", "PreparedRequest"]
+__all__ = ["PreparedRequest", "checked_method"]
 
 #: Methods whose requests have content by definition: without any, they say so (RFC 9110 section 8.6).
 _WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -29,56 +37,6 @@ _USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELET
 _CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
 _METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]++")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
-
-Hooks: TypeAlias = dict[str, list[Callable[..., Any]]]
-
-
-class Hooked:
-    """The hooks of a request: event -> functions; the one event is ``"response"``."""
-
-    hooks: Hooks
-
-    def register_hook(self, event: str, hook: Any) -> None:
-        """Add a hook.
-
-        Args:
-            event: ``"response"``.
-            hook: A callable, or an iterable of which the callables are taken.
-
-        Raises:
-            InvalidRequest: (a ValueError) Another event, or no hook.
-        """
-        if event not in self.hooks:
-            raise InvalidRequest(f"hooks= knows no event {event!r}; there is 'response'")
-        if callable(hook):
-            self.hooks[event].append(hook)
-        elif hasattr(hook, "__iter__"):
-            self.hooks[event].extend(each for each in hook if callable(each))
-        elif hook is not None:
-            raise InvalidRequest(f"hooks= must hold callables, not {type(hook).__name__}")
-
-    def register_hooks(self, hooks: Mapping[str, Any] | None) -> None:
-        """Add each hook of *hooks*, a mapping of events.
-
-        Raises:
-            InvalidRequest: It is no mapping, or see `register_hook`.
-        """
-        if hooks is None:
-            return
-        if not isinstance(hooks, Mapping):
-            raise InvalidRequest(
-                f"hooks= must be a mapping of events to callables, not {type(hooks).__name__}"
-            )
-        for event, hook in hooks.items():
-            self.register_hook(event, hook)
-
-    def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
-        """Remove a hook; return whether it was there."""
-        try:
-            self.hooks[event].remove(hook)
-        except ValueError:
-            return False
-        return True
 
 
 class PreparedRequest(Hooked):
@@ -176,17 +134,7 @@ class PreparedRequest(Hooked):
         Raises:
             InvalidMethod: No token (RFC 9110 section 9.1).
         """
-        if type(method) is str and method in _USUAL_METHODS:
-            self.method = method
-            return
-        if isinstance(method, bytes):
-            method = method.decode("latin-1")
-        if not isinstance(method, str):
-            raise InvalidMethod(f"method= must be str, not {type(method).__name__}")
-        method = str.__str__(method)
-        if not _METHOD.fullmatch(method):
-            raise InvalidMethod(f"method= must be a token (RFC 9110 section 9.1), not {method[:50]!r}")
-        self.method = method.upper()
+        self.method = checked_method(method).upper()
 
     def prepare_url(self, url: Any, params: Any) -> None:
         """Set the URL with *params* added to its query.
@@ -335,7 +283,7 @@ class PreparedRequest(Hooked):
 
     @headers.setter
     def headers(self, headers: Mapping[str, Any]) -> None:
-        self._headers = headers if isinstance(headers, CaseInsensitiveDict) else CaseInsensitiveDict(headers)
+        self._headers = as_case_insensitive(headers)
         self._fields = None
 
     def copy(self) -> PreparedRequest:
@@ -491,6 +439,24 @@ class PreparedRequest(Hooked):
             self._headers[name.decode()] = value.decode("latin-1")
         else:
             self._fields = [*(self._fields or ()), (name, value)]
+
+
+def checked_method(method: Any) -> str:
+    """Return *method* as str.
+
+    Raises:
+        InvalidMethod: It is no token (RFC 9110 section 9.1).
+    """
+    if type(method) is str and method in _USUAL_METHODS:
+        return method
+    if isinstance(method, bytes):
+        method = method.decode("latin-1")
+    if not isinstance(method, str):
+        raise InvalidMethod(f"method= must be str, not {type(method).__name__}")
+    text = str.__str__(method)
+    if not _METHOD.fullmatch(text):
+        raise InvalidMethod(f"method= must be a token (RFC 9110 section 9.1), not {text[:50]!r}")
+    return text
 
 
 def _lost(*_: object, **__: object) -> NoReturn:

@@ -7,17 +7,18 @@ Pure: the environment comes in as a mapping and is read once.  Hosts are compare
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from client.exceptions import InvalidProxyURL, InvalidURL
+from client.exceptions import InvalidProxyURL, InvalidRequest, InvalidURL
 from client.hostname import canonical_name
 from client.transport.wire import Proxy
 from client.url import UNIX_SCHEME, parse_url
 
 if TYPE_CHECKING:
     import ipaddress
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from client.url import URL
 
@@ -49,8 +50,12 @@ class ProxyMap:
     __slots__ = ("_bypass", "_fallback", "_given")
 
     def __init__(self, proxies: Mapping[str, str | Proxy | None] | None = None) -> None:
-        """Sort the entries; a broken proxy URL is reported by `choose`, when it would be used."""
-        given = {name.lower(): value for name, value in (proxies or {}).items()}
+        """Sort the entries; a broken proxy URL is reported by `choose`, when it would be used.
+
+        Raises:
+            InvalidRequest: *proxies* is no mapping of str to str, `Proxy` or None.
+        """
+        given = {name.lower(): value for name, value in _checked(proxies or {}).items()}
         no_proxy = given.pop("no_proxy", None)
         self._bypass = _Bypass(no_proxy if isinstance(no_proxy, str) else "")
         self._given = given
@@ -170,6 +175,15 @@ def _authorization(scheme: str, url: URL) -> bytes | None:
 _ENTRY: Final = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
 
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+
+def _checked(proxies: Any) -> Mapping[str, str | Proxy | None]:
+    if isinstance(proxies, Mapping) and all(
+        isinstance(name, str) and (value is None or isinstance(value, (str, Proxy)))
+        for name, value in proxies.items()
+    ):
+        return proxies
+    raise InvalidRequest("proxies= must be a mapping of str to a proxy's URL, a `Proxy` or None")
 
 
 class _Bypass:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from client.prepared import Hooked, Hooks, PreparedRequest
+from client.hooks import Hooked, Hooks
+from client.prepared import PreparedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

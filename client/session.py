@@ -18,6 +18,7 @@ from client.merging import merge_headers
 from client.mounts import Mounts
 from client.parallel_calls import ParallelCalls
 from client.request import PreparedRequest, Request
+from client.setting_checks import check
 from client.timeouts import NOT_GIVEN, timeout_error
 from client.transport.dialer import NetworkOptions
 from client.transport.pool import ConnectionPool
@@ -25,7 +26,7 @@ from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limit
 from client.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Self, Unpack
 
     from client.arguments import GetArguments, PostArguments, PutArguments, RequestArguments, SendArguments
@@ -115,7 +116,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         proxies: Mapping[str, str | None] | None = None,
         trust_env: bool = True,
         max_redirects: int = 30,
-        redirect_headers: Iterable[str] = (),
+        redirect_headers: Collection[str] = (),
         limits: PoolLimits | None = None,
         response_limits: ResponseLimits | None = None,
         workers: int | None = None,
@@ -142,10 +143,11 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         self.timeout = timeout
         self.retries = retries
         self.cert = cert
-        self.proxies: dict[str, str | None] = {} if proxies is None else dict(proxies)
+        check("proxies", proxies)
+        self.proxies: dict[str, str | None] = dict(proxies or {})
         self.trust_env = trust_env
         self.max_redirects = max_redirects
-        self.redirect_headers: tuple[str, ...] = tuple(redirect_headers)
+        self.redirect_headers: Collection[str] = redirect_headers
         self.offload = offload
         self.trace = trace
         self.max_body = max_body
@@ -156,6 +158,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         self.stream = False
         self._workers = min(32, 4 * (os.cpu_count() or 1)) if workers is None else workers
         self._worker_pool: WorkerPool | None = None
+        check("transport", transport)
         self._transport = transport or ConnectionPool(
             _limits_for(limits, self._workers),
             NetworkOptions(

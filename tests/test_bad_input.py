@@ -64,6 +64,18 @@ def attempt(session: client.Session, arguments: dict[str, Any]) -> exceptions.Re
         ({"cookies": 42}, "InvalidRequest", "cookies="),
         ({"cookies": {"a": "b\r\nc"}}, "InvalidHeader", "cookie"),
         ({"proxies": {"http": "gopher://p.test"}}, "InvalidProxyURL", "gopher"),
+        ({"proxies": 42}, "InvalidRequest", "proxies="),
+        ({"proxies": {"http": 42}}, "InvalidRequest", "proxies="),
+        ({"proxies": {42: "http://p.test"}}, "InvalidRequest", "proxies="),
+        ({"expect": "y"}, "InvalidRequest", "expect='y': expected True, False or a number of bytes"),
+        ({"expect": -1}, "InvalidRequest", "expect="),
+        ({"progress": "x"}, "InvalidRequest", "progress='x': expected a function or None"),
+        ({"max_body": "x"}, "InvalidRequest", "max_body='x': expected a number of bytes or None"),
+        ({"max_body": -1}, "InvalidRequest", "max_body="),
+        ({"max_body": True}, "InvalidRequest", "max_body="),
+        ({"max_ratio": float("nan")}, "InvalidRequest", "max_ratio=nan: expected a number above 0 or None"),
+        ({"max_ratio": 0}, "InvalidRequest", "max_ratio="),
+        ({"idempotent": "no"}, "InvalidRequest", "idempotent="),
         ({"retries": -1}, "InvalidRequest", "retries="),
         ({"retries": "many"}, "InvalidRequest", "retries="),
         ({"verify": "/no/such/file.pem", "url": "https://127.0.0.1:1/"}, None, "/no/such/file.pem"),
@@ -82,6 +94,78 @@ def test_bad_arguments_are_refused_before_anything_is_sent(
     assert kind in (type(error).__name__, None)
     assert isinstance(error, ValueError)
     assert message in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_redirects", "x"),
+        ("max_redirects", -1),
+        ("max_redirects", None),
+        ("max_body", "x"),
+        ("max_ratio", "x"),
+        ("proxies", 42),
+        ("headers", 42),
+        ("redirect_headers", "X-Api-Key"),
+        ("redirect_headers", 42),
+        ("redirect_headers", [42]),
+        ("trace", "x"),
+        ("on_retry", "x"),
+        ("on_informational", "x"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_where_it_is_made(name: str, value: Any) -> None:
+    with pytest.raises(exceptions.InvalidRequest, match=name):
+        client.Session(**{name: value})
+    with client.Session() as session:
+        before = getattr(session, name)
+        with pytest.raises(exceptions.InvalidRequest, match=name):
+            setattr(session, name, value)
+        assert getattr(session, name) == before
+
+
+@pytest.mark.parametrize("arguments", [{"transport": 42}, {"socket_options": 42}, {"workers": "x"}], ids=repr)
+def test_so_is_what_a_session_is_made_with(arguments: dict[str, Any]) -> None:
+    with pytest.raises(exceptions.InvalidRequest, match=next(iter(arguments))):
+        client.Session(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("method", 42, "InvalidMethod"),
+        ("method", None, "InvalidMethod"),
+        ("method", "G T", "InvalidMethod"),
+        ("method", b"G\nT", "InvalidMethod"),
+        ("url", "no URL", "MissingSchema"),
+        ("headers", 42, "InvalidHeader"),
+        ("headers", {42: "x"}, "InvalidHeader"),
+        ("headers", {"X": "a\nb"}, "InvalidHeader"),
+        ("body", 42, "InvalidBody"),
+        ("trailers", 42, "InvalidHeader"),
+    ],
+)
+def test_a_prepared_request_is_checked_as_it_was_left(name: str, value: Any, kind: str) -> None:
+    """Here too port 1 would show whatever got through."""
+    with no_leaks(), client.Session(trust_env=False) as session:
+        prepared = session.prepare_request(client.Request("GET", "http://127.0.0.1:1/"))
+        with pytest.raises(exceptions.InvalidRequest) as caught:
+            setattr(prepared, name, value)
+            session.send(prepared)
+
+    assert kind == type(caught.value).__name__
+
+
+def test_a_method_of_bytes_is_the_method_that_it_spells(scripted_server: ScriptedServer) -> None:
+    """Or a redirect would not know a POST when it sees one."""
+    away = b"HTTP/1.1 303 Go\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"
+    script = scripted_server.answer(away, OK)
+    with client.Session(trust_env=False) as session:
+        prepared = session.prepare_request(client.Request("GET", scripted_server.url))
+        prepared.method = b"POST"  # type: ignore[assignment]  # what requests' users do
+        session.send(prepared)
+
+    assert [b"POST / ", b"GET /there "] == [request[: request.index(b"HTTP/")] for request in script.requests]
 
 
 def test_a_closed_port() -> None:

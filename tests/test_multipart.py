@@ -253,6 +253,12 @@ def test_a_boundary_of_the_callers_own_is_used(content_type: str, boundary: byte
         "application/json",
         "multipart/form-data; boundary=",
         'm/f; boundary="a b"',
+        "m/f; boundary=a b",
+        "m/f; boundary=a; boundary=b",
+        'm/f; x="; boundary=a"; boundary=b',
+        "m/f; boundary=a, b",
+        'm/f; boundary="a\\b"',
+        "m/f; boundary=a=b",
         "m/f; boundary=" + "a" * 71,
     ],
 )

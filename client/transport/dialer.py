@@ -120,6 +120,8 @@ class NetworkOptions:
         self.resolver: Resolver | None = resolver
         self.address_filter: Callable[[str], bool] | None = address_filter
         self.local: Address | None = None if local_address is None else _local(local_address)
+        if not hasattr(socket_options or (), "__iter__"):
+            raise InvalidRequest(f"socket_options={socket_options!r}: expected (level, name, value) tuples")
         self.socket_options: tuple[tuple[int, int, int | bytes], ...] = tuple(
             _socket_option(option) for option in socket_options or ()
         )
