@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         utils,
     )
     from client.api import delete, get, head, options, patch, post, put, request
-    from client.downloads import Download, DownloadResults, FailedDownload
+    from client.download_results import Download, DownloadResults, FailedDownload
     from client.exceptions import (
         AddressNotAllowed,
         BodyTooLarge,
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         TotalTimeout,
         UnrewindableBodyError,
         URLRequired,
+        WorkerLost,
         WriteTimeout,
     )
     from client.lines import ServerSentEvent
@@ -150,6 +151,7 @@ __all__ = [
     "TotalTimeout",
     "URLRequired",
     "UnrewindableBodyError",
+    "WorkerLost",
     "WriteTimeout",
     "__version__",
     "adapters",
@@ -177,7 +179,7 @@ __all__ = [
 #: Where the names live that are neither modules nor errors.
 _HOMES = {
     "api": "delete get head options patch post put request",
-    "downloads": "Download DownloadResults FailedDownload",
+    "download_results": "Download DownloadResults FailedDownload",
     "lines": "ServerSentEvent",
     "request": "PreparedRequest Request",
     "response": "Response",

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from concurrent.futures import Executor
     from typing import Unpack
 
-    from client.downloads import Download, DownloadArguments, DownloadJob, DownloadResults
+    from client.download_results import Download, DownloadResults
+    from client.downloads import DownloadArguments, DownloadJob
     from client.progress import Progress
     from client.url import URL
 
@@ -56,6 +58,7 @@ class Downloads:
         self,
         jobs: Iterable[DownloadJob],
         *,
+        executor: Executor | None = None,
         progress: Progress = None,
         **arguments: Unpack[DownloadArguments],
     ) -> DownloadResults:
@@ -63,17 +66,20 @@ class Downloads:
 
         Args:
             jobs: (url, path) pairs, dicts of `download`'s arguments, or ``failed`` of an earlier result; any iterable.
-            progress: As `download`, of all files that have begun.
+            executor: Carries the jobs out, one whole file each, in place of this session's workers: any
+                `concurrent.futures.Executor`. Its workers must see the same folders. See ``docs/scale.md``.
+            progress: As `download`, of all files that have begun; with an executor, of those that are done.
             arguments: For every job, under its own.
 
         Returns:
             What is ``done`` and what ``failed``. Ctrl-C stops all; its note says how far the work had come.
 
         Raises:
-            InvalidRequest: What stands in *jobs* is no job.
+            InvalidRequest: What stands in *jobs* is no job, or *jobs* is a single one. What has to travel to another
+                process cannot be pickled.
             SessionClosed: The session was closed meanwhile.
             RuntimeError: As `download`.
         """
         from client.downloads import download_many
 
-        return download_many(self, jobs, progress, arguments)  # type: ignore[arg-type]  # as above
+        return download_many(self, jobs, executor, progress, arguments)  # type: ignore[arg-type]  # as above

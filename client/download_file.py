@@ -217,8 +217,13 @@ class DownloadFile:
             check()
         return digest.hexdigest()
 
-    def publish(self, size: int, *, overwrite: bool) -> None:
+    def publish(self, size: int, *, overwrite: bool, receipt: str | None = None) -> None:
         """Give the file its final name; it is whole, and *size* bytes long.
+
+        Args:
+            size: In bytes.
+            overwrite: Whether a file or link of that name may be replaced.
+            receipt: A second name to give it just before; see `client.download_receipts`.
 
         Raises:
             FileExistsError: The name was taken meanwhile, or by something that is never overwritten.
@@ -238,7 +243,7 @@ class DownloadFile:
         if overwrite:
             self._folder.replace(self._temporary, self._name)
         else:
-            self._publish_as_new()
+            self._publish_as_new(receipt)
         self._close()
         self._remove_journal()
 
@@ -261,12 +266,17 @@ class DownloadFile:
         self._folder.remove(self._temporary)
         self._remove_journal()
 
-    def _publish_as_new(self) -> None:
+    def _publish_as_new(self, receipt: str | None) -> None:
         """Take the final name only if nobody has it: a link fails where a rename would replace."""
         try:
+            if receipt is not None:
+                self._folder.remove(receipt)  # of a run that died before it gave the file its final name
+                self._folder.link(self._temporary, receipt)
             self._folder.link(self._temporary, self._name)
         except OSError as error:
             if error.errno == errno.EEXIST:
+                if receipt is not None:
+                    self._folder.remove(receipt)
                 raise exists_already(self._folder, self._name) from error
             if error.errno not in _TRIED_BY_LINK:
                 raise

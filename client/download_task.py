@@ -93,6 +93,7 @@ class DownloadTask:
         checksum: str | None = None,
         overwrite: bool = False,
         max_size: int | None = None,
+        _receipt: str | None = None,
         **arguments: Any,
     ) -> None:
         """Check the arguments; nothing is opened or sent yet."""
@@ -104,6 +105,7 @@ class DownloadTask:
         self._expected = expected_digest(checksum)
         self._wants_digest = checksum is not None
         self._overwrite = overwrite
+        self._receipt = _receipt
         self._max_size = session.max_body if max_size is None else max_size
         self._headers = CaseInsensitiveDict(arguments.pop("headers", None) or {})
         if "Range" in self._headers or "If-Range" in self._headers:
@@ -399,7 +401,7 @@ class DownloadTask:
                     expected=self._expected,
                     found=self.sha256,
                 )
-        self._file.publish(self.size, overwrite=self._overwrite)
+        self._file.publish(self.size, overwrite=self._overwrite, receipt=self._receipt)
         self.seconds = monotonic() - self._started
         self.is_done = True
 

@@ -13,16 +13,19 @@ from concurrent.futures import CancelledError
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 from client.download_plan import StartAgain
+from client.download_results import Download, DownloadResults, FailedDownload
 from client.download_task import DownloadTask
 from client.exceptions import InvalidRequest, SessionClosed
+from client.jobs import several
 from client.progress import Row, shown
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from concurrent.futures import Executor
 
     from client.download_plan import Part
     from client.progress import Progress
@@ -33,15 +36,7 @@ if TYPE_CHECKING:
     from client.transport.tls import CertTypes, VerifyTypes
     from client.workers import RequestFuture
 
-__all__ = [
-    "Download",
-    "DownloadArguments",
-    "DownloadJob",
-    "DownloadResults",
-    "FailedDownload",
-    "download",
-    "download_many",
-]
+__all__ = ["DownloadArguments", "DownloadJob", "download", "download_many"]
 
 #: Seconds between two calls of a progress callback, and that workers get to let go when the caller is interrupted.
 PROGRESS_SECONDS: Final = 0.1
@@ -88,63 +83,6 @@ class DownloadArguments(TypedDict, total=False):
     """Called with each response."""
 
 
-class Download(NamedTuple):
-    """A file that is on disk, whole.
-
-    Attributes:
-        path: Where it is.
-        bytes: Its size.
-        seconds: From the first request until it had its name.
-        sha256: In hex, computed from what is on disk; None unless ``checksum=`` asked for it.
-        parts: How many parts it was fetched in.
-        resumed_from: Bytes that an earlier, broken download had left and that were not fetched again.
-        validator: Strong ETag or Last-Modified of this version of the file, None if the server gave none.
-    """
-
-    path: Path
-    bytes: int
-    seconds: float
-    sha256: str | None
-    parts: int
-    resumed_from: int
-    validator: str | None
-
-
-class FailedDownload(NamedTuple):
-    """A job of `Session.download_many` that failed; itself a job, to try it again.
-
-    Attributes:
-        url, path: Of the job.
-        error: What it raised.
-        job: Its arguments.
-    """
-
-    url: Any
-    path: Any
-    error: BaseException
-    job: Mapping[str, Any]
-
-
-class DownloadResults:
-    """What became of the jobs of `Session.download_many`.
-
-    Attributes:
-        done: One `Download` for each file that is there, in the order in which they were completed.
-        failed: One `FailedDownload` for each other job; ``session.download_many(results.failed)`` tries these again.
-    """
-
-    __slots__ = ("done", "failed")
-
-    def __init__(self) -> None:
-        """Start with no result."""
-        self.done: list[Download] = []
-        self.failed: list[FailedDownload] = []
-
-    def __repr__(self) -> str:
-        """Show the two counts."""
-        return f"<DownloadResults done={len(self.done)} failed={len(self.failed)}>"
-
-
 #: A (url, path) pair, a mapping of `Session.download`'s arguments, or a `FailedDownload`.
 DownloadJob: TypeAlias = "tuple[str, str | os.PathLike[str]] | Mapping[str, Any] | FailedDownload"
 
@@ -168,10 +106,19 @@ def download(session: Session, progress: Progress, arguments: Mapping[str, Any])
 
 
 def download_many(
-    session: Session, jobs: Iterable[DownloadJob], progress: Progress, arguments: Mapping[str, Any]
+    session: Session,
+    jobs: Iterable[DownloadJob],
+    executor: Executor | None,
+    progress: Progress,
+    arguments: Mapping[str, Any],
 ) -> DownloadResults:
     """Fetch many files; see `Session.download_many`."""
     session._pool().refuse_own_worker()
+    if isinstance(jobs, FailedDownload):
+        raise InvalidRequest("jobs= must be an iterable of jobs, not one FailedDownload; it goes into a list")
+    jobs = several(jobs)
+    if executor is not None:
+        return _download_elsewhere(session, jobs, executor, progress, arguments)
     news: SimpleQueue[Any] = SimpleQueue()
     results = DownloadResults()
     under_way: dict[DownloadTask, Mapping[str, Any]] = {}
@@ -209,6 +156,31 @@ def download_many(
                     raise error
                 else:
                     results.failed.append(FailedDownload(job["url"], job["path"], error, job))
+    return results
+
+
+def _download_elsewhere(
+    session: Session,
+    jobs: Iterable[DownloadJob],
+    executor: Executor,
+    progress: Progress,
+    arguments: Mapping[str, Any],
+) -> DownloadResults:
+    from client.download_errands import run_downloads
+
+    results = DownloadResults()
+
+    def finished(job: Mapping[str, Any], outcome: Download | Exception) -> None:
+        if isinstance(outcome, Exception):
+            results.failed.append(FailedDownload(job["url"], job["path"], outcome, job))
+        else:
+            results.done.append(outcome)
+
+    def so_far() -> str:
+        return f"{len(results.done)} done, {len(results.failed)} failed"
+
+    merged = ({**arguments, **_arguments_of(job)} for job in jobs)
+    run_downloads(session, executor, merged, arguments, progress, finished, so_far)
     return results
 
 

@@ -20,7 +20,7 @@ each class also inherits the builtin that a caller would expect, so `except Time
     |  |- RemoteDisconnected(ConnectionResetError)  the peer closed before it answered
     |  |- StaleConnectionError                    ... on a reused connection, and resending is not safe
     |  |- ProtocolError                           the peer broke HTTP/1.1
-    |  `- SessionClosed  ForkError
+    |  `- SessionClosed  ForkError  WorkerLost(RuntimeError)
     |- Timeout(builtins.TimeoutError)             .phase .seconds
     |  `- ConnectTimeout  WriteTimeout  ReadTimeout  PoolTimeout  TotalTimeout
     |- ChunkedEncodingError                       the body's framing is broken; .partial
@@ -88,6 +88,7 @@ __all__ = [
     "TotalTimeout",
     "URLRequired",
     "UnrewindableBodyError",
+    "WorkerLost",
     "WriteTimeout",
 ]
 
@@ -258,6 +259,13 @@ class SessionClosed(ConnectionError):
 
 class ForkError(ConnectionError):
     """The response belongs to the parent process; its connection cannot be read after a fork."""
+
+
+class WorkerLost(ConnectionError, RuntimeError):
+    """The executor that was to carry out the call lost it, or takes no more work; ``__cause__`` says what it raised.
+
+    Its process died, or it was shut down. Whether the request was sent, nobody can tell.
+    """
 
 
 # -- too late -----------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
     from typing import Literal, Unpack
 
     from client.arguments import MapArguments
-    from client.parallel import Job
+    from client.jobs import Job
     from client.progress import Progress
     from client.response import Response
 
@@ -27,6 +28,7 @@ class ParallelCalls:
         self,
         jobs: Iterable[Job],
         *,
+        executor: Executor | None = None,
         on_error: Literal["raise"] = "raise",
         per_host: int | None = None,
         rate: str | None = None,
@@ -39,6 +41,7 @@ class ParallelCalls:
         self,
         jobs: Iterable[Job],
         *,
+        executor: Executor | None = None,
         on_error: Literal["return"],
         per_host: int | None = None,
         rate: str | None = None,
@@ -50,6 +53,7 @@ class ParallelCalls:
         self,
         jobs: Iterable[Job],
         *,
+        executor: Executor | None = None,
         on_error: Literal["raise", "return"] = "raise",
         per_host: int | None = None,
         rate: str | None = None,
@@ -61,6 +65,9 @@ class ParallelCalls:
         Args:
             jobs: URLs, (method, url) pairs, `Request` objects, or dicts of `Session.request`'s arguments; any
                 iterable, also an endless one: it is read at most two jobs a worker ahead.
+            executor: Carries the requests out in place of this session's workers: any
+                `concurrent.futures.Executor`. Threads use this session; other processes one each of equal settings,
+                and what they are given must be picklable. See ``docs/scale.md``.
             on_error: ``"raise"``: the first failed job ends it with its error, in its place. ``"return"``: the
                 error itself stands in the job's place, its ``request`` attached.
             per_host: Most requests at a time to one host. Jobs that wait for theirs let others pass, and up to 32
@@ -72,19 +79,21 @@ class ParallelCalls:
 
         Raises:
             InvalidRequest: An argument makes no sense. ``stream=True`` is one: a response that waits unread would
-                hold a connection that the others need.
+                hold a connection that the others need. Also: what has to travel to another process cannot be pickled.
             RuntimeError: Consumed on one of this session's own workers.
+            WorkerLost: The executor lost a job, or takes no more.
             RequestException: What a job raised.
         """
         from client.parallel import in_order
 
-        return in_order(self, jobs, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # part of it
+        return in_order(self, jobs, executor, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # part of it
 
     @overload
     def as_completed(
         self,
         jobs: Iterable[Job],
         *,
+        executor: Executor | None = None,
         on_error: Literal["raise"] = "raise",
         per_host: int | None = None,
         rate: str | None = None,
@@ -97,6 +106,7 @@ class ParallelCalls:
         self,
         jobs: Iterable[Job],
         *,
+        executor: Executor | None = None,
         on_error: Literal["return"],
         per_host: int | None = None,
         rate: str | None = None,
@@ -108,6 +118,7 @@ class ParallelCalls:
         self,
         jobs: Iterable[Job],
         *,
+        executor: Executor | None = None,
         on_error: Literal["raise", "return"] = "raise",
         per_host: int | None = None,
         rate: str | None = None,
@@ -117,4 +128,4 @@ class ParallelCalls:
         """Send many requests on the workers; yield the responses as they come. Otherwise as `map`."""
         from client.parallel import as_completed
 
-        return as_completed(self, jobs, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # as above
+        return as_completed(self, jobs, executor, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # as above

@@ -12,6 +12,7 @@ import pytest
 import client
 from client.exceptions import InvalidRequest, MissingSchema
 from client.testing import LoopbackServer
+from client.url import parse_url
 from tests.leaks import no_leaks
 
 
@@ -122,6 +123,22 @@ def test_or_errors_stand_in_their_place(session: client.Session, server: Loopbac
 def test_what_is_no_job_is_refused(session: client.Session) -> None:
     with pytest.raises(InvalidRequest, match="a job must be"):
         list(session.map([42]))  # type: ignore[list-item]  # what is tested
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed", "download_many"])
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        "http://a.test/", b"http://a.test/", bytearray(b"http://a.test/"), {"url": "http://a.test/", "path": "a"},
+        client.Request("GET", "http://a.test/"), parse_url("http://a.test/"),
+        client.FailedDownload("http://a.test/", "a", OSError(), {}), None, 5,
+    ],
+    ids=lambda jobs: type(jobs).__name__,
+)  # fmt: skip
+def test_a_single_job_is_no_iterable_of_jobs(session: client.Session, name: str, jobs: Any) -> None:
+    """A str would be read letter by letter, a dict key by key."""
+    with pytest.raises(InvalidRequest, match=r"(goes into a list|a job must be|a Request or a dict)"):
+        list(getattr(session, name)(jobs))
 
 
 @pytest.mark.parametrize("name", ["map", "as_completed"])

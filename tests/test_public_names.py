@@ -19,7 +19,7 @@ CLIENT = set(
     NameResolutionError PoolLimits PoolTimeout PreparedRequest ProtocolError ProxyError ReadTimeout RedirectError
     RemoteDisconnected Request RequestException RequestsDependencyWarning RequestsWarning Response ResponseLimits Retry RetryError SSLError
     ServerSentEvent Session SessionClosed StaleConnectionError StreamConsumedError TLSSettings Timeout Timeouts
-    TooManyRedirects TotalTimeout URL URLRequired UnrewindableBodyError WriteTimeout __version__ adapters auth codes cookies
+    TooManyRedirects TotalTimeout URL URLRequired UnrewindableBodyError WorkerLost WriteTimeout __version__ adapters auth codes cookies
     delete exceptions get head hooks options patch post protocol put request session status_codes structures testing utils
     """.split()
 )

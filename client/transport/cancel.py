@@ -10,7 +10,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 from typing import Protocol
 
-__all__ = ["Abortable", "CancelToken"]
+__all__ = ["Abortable", "Alarm", "CancelToken"]
 
 
 class Abortable(Protocol):
@@ -68,7 +68,14 @@ class CancelToken:
         Raises:
             BaseException: The call was cancelled; `error` is raised.
         """
-        alarm = _Alarm()
+        self.wait_for(Alarm(), seconds)
+
+    def wait_for(self, alarm: Alarm, seconds: float = -1) -> None:
+        """Wait until somebody rings *alarm*, for *seconds* if that is not negative, or until the call is cancelled.
+
+        Raises:
+            BaseException: The call was cancelled; `error` is raised.
+        """
         self.attach(alarm)
         alarm.bell.acquire(timeout=seconds)
         self.detach()
@@ -80,14 +87,23 @@ class CancelToken:
             raise self.error
 
 
-class _Alarm:
+class Alarm:
     """A sleep that can be ended: the sleeper waits for a lock that nobody holds but himself."""
 
     __slots__ = ("bell",)
 
     def __init__(self) -> None:
+        """Be silent."""
         self.bell = allocate_lock()
         self.bell.acquire()
 
-    def abort(self, error: BaseException) -> None:  # the sleeper finds it on the token
-        self.bell.release()
+    def ring(self) -> None:
+        """Wake the sleeper; once more does nothing."""
+        try:
+            self.bell.release()
+        except RuntimeError:  # it rings already
+            pass
+
+    def abort(self, error: BaseException) -> None:
+        """Wake the sleeper, who finds *error* on the token."""
+        self.ring()

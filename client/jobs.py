@@ -1,0 +1,75 @@
+"""The forms of a job of `Session.map` and `as_completed`.
+
+The law of the room: what is no job, or one job where many are expected, is refused by name; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from client.exceptions import InvalidRequest
+from client.request import Request
+from client.url import URL
+
+__all__ = ["Job", "attach_request", "request_arguments", "several"]
+
+#: A URL, a (method, url) pair, a `Request`, or a mapping of `Session.request`'s arguments.
+Job: TypeAlias = "str | bytes | URL | tuple[str, str] | Request | Mapping[str, Any]"
+
+#: What a `Request` is made of.
+_REQUEST_PARTS: Final = (
+    "method", "url", "headers", "files", "data", "params", "auth", "cookies", "hooks", "json", "trailers",
+)  # fmt: skip
+
+
+def several(jobs: Any) -> Iterable[Any]:
+    """Return *jobs*, which must be more than one job by its kind.
+
+    Raises:
+        InvalidRequest: It is a single job (a str would be read letter by letter), or nothing to iterate over.
+    """
+    if isinstance(jobs, str | bytes | bytearray | URL | Request | Mapping) or not isinstance(jobs, Iterable):
+        raise InvalidRequest(
+            f"jobs= must be an iterable of jobs, not one {type(jobs).__name__}; a single job goes into a list"
+        )
+    return jobs
+
+
+def request_arguments(job: Any) -> dict[str, Any]:
+    """Return *job* as arguments of `Session.request`.
+
+    Raises:
+        InvalidRequest: It has none of the forms.
+    """
+    if isinstance(job, str | bytes | URL):
+        return {"method": "GET", "url": job}
+    if isinstance(job, Request):
+        return {
+            name: value
+            for name in _REQUEST_PARTS
+            # An empty document is one: json={} is sent. Of the others, Request makes what was not given empty.
+            if (value := getattr(job, name)) or (name == "json" and value is not None)
+        }
+    if isinstance(job, tuple) and len(job) == 2:
+        return {"method": job[0], "url": job[1]}
+    if isinstance(job, dict):
+        return {"method": "GET", **job}
+    raise InvalidRequest(
+        f"a job must be a URL, a (method, url) pair, a Request or a dict of arguments, not {type(job).__name__}"
+    )
+
+
+def attach_request(error: Exception, arguments: Mapping[str, Any]) -> None:
+    """Set ``error.request`` to what the caller asked for, unless it is set already.
+
+    Args:
+        error: Of a call that perhaps never came to a prepared request, or of the caller's own code.
+        arguments: Of `Session.request`.
+    """
+    if getattr(error, "request", None) is None:
+        parts = {name: arguments[name] for name in _REQUEST_PARTS if name in arguments and name != "hooks"}
+        try:
+            error.request = Request(**{"method": "GET", **parts})  # type: ignore[attr-defined]  # any exception
+        except AttributeError:  # one with slots
+            pass
