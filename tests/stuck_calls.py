@@ -40,6 +40,7 @@ class Stuck:
         limit: What is to fire there; None where nothing but a stop ends the wait.
         url: Where to.
         arguments: Of `Session.request`; ``method`` is GET if it is not among them.
+        event: The last that the session's trace is told before the call is stuck.
         occupied: Sessions have one connection; the URL of a response that holds it, or None.
         resolver: Answers nothing until the calls are let go.
         verify: For the session.
@@ -48,6 +49,7 @@ class Stuck:
     limit: Timeouts | None
     url: str
     arguments: dict[str, Any]
+    event: str
     occupied: str | None
     resolver: Callable[[str, int], list[str]]
     verify: str
@@ -90,27 +92,29 @@ def stuck_calls(seconds: float, authority: TLSAuthority) -> Iterator[dict[str, S
             released.wait(30)
             return []
 
-        def stuck(limit: Timeouts | None, url: str, occupied: str | None = None, **arguments: Any) -> Stuck:
-            return Stuck(limit, url, arguments, occupied, resolver, str(authority.bundle))
+        def stuck(
+            event: str, limit: Timeouts | None, url: str, occupied: str | None = None, **arguments: Any
+        ) -> Stuck:
+            return Stuck(limit, url, arguments, event, occupied, resolver, str(authority.bundle))
 
         connect, read, write, total = (
             Timeouts(**{name: seconds}) for name in ("connect", "read", "write", "total")
         )
         upload: dict[str, Any] = {"method": "POST", "data": BODY}
         yield {
-            "pool": stuck(Timeouts(pool=seconds), f"http://{headed}/", occupied=f"http://{headed}/"),
-            "dns": stuck(connect, "http://slow.test/"),
-            "connect": stuck(connect, f"http://{host}:{port}/"),
-            "proxy": stuck(connect, "https://a.test/", proxies={"all": f"http://{silent}"}),
-            "tls": stuck(connect, f"https://{silent}/"),
-            "write": stuck(write, f"http://{silent}/", **upload),
-            "continue": stuck(total, f"http://{silent}/", **upload, expect=True),
-            "read": stuck(read, f"http://{silent}/"),
-            "total": stuck(total, f"http://{headed}/"),
-            "body": stuck(read, f"http://{headed}/"),
-            "read in TLS": stuck(read, f"https://{secured}/"),
-            "write in TLS": stuck(write, f"https://{secured}/", **upload),
-            "retry": stuck(None, f"http://{busy}/", retries=1),
+            "pool": stuck("queue.start", Timeouts(pool=seconds), f"http://{headed}/", f"http://{headed}/"),
+            "dns": stuck("dns.start", connect, "http://slow.test/"),
+            "connect": stuck("connect.start", connect, f"http://{host}:{port}/"),
+            "proxy": stuck("proxy.start", connect, "https://a.test/", proxies={"all": f"http://{silent}"}),
+            "tls": stuck("tls.start", connect, f"https://{silent}/"),
+            "write": stuck("send.start", write, f"http://{silent}/", **upload),
+            "continue": stuck("continue.start", total, f"http://{silent}/", **upload, expect=True),
+            "read": stuck("wait.start", read, f"http://{silent}/"),
+            "total": stuck("receive.start", total, f"http://{headed}/"),
+            "body": stuck("receive.start", read, f"http://{headed}/"),
+            "read in TLS": stuck("wait.start", read, f"https://{secured}/"),
+            "write in TLS": stuck("send.start", write, f"https://{secured}/", **upload),
+            "retry": stuck("retry", None, f"http://{busy}/", retries=1),
         }
 
 

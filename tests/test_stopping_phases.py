@@ -23,23 +23,6 @@ pytestmark = pytest.mark.timing
 
 PATIENCE = 10.0
 
-#: The last event before the call is stuck.
-EVENTS = {
-    "pool": "queue.start",
-    "dns": "dns.start",
-    "connect": "connect.start",
-    "proxy": "proxy.start",
-    "tls": "tls.start",
-    "write": "send.start",
-    "continue": "continue.start",
-    "read": "wait.start",
-    "total": "receive.start",
-    "body": "receive.start",
-    "read in TLS": "wait.start",
-    "write in TLS": "send.start",
-    "retry": "retry",
-}
-
 
 @pytest.fixture(scope="module")
 def calls(tls_authority: TLSAuthority) -> Iterator[dict[str, Stuck]]:
@@ -48,12 +31,12 @@ def calls(tls_authority: TLSAuthority) -> Iterator[dict[str, Stuck]]:
 
 
 @contextlib.contextmanager
-def stuck_session(stuck: Stuck, phase: str) -> Iterator[tuple[client.Session, threading.Event]]:
+def stuck_session(stuck: Stuck) -> Iterator[tuple[client.Session, threading.Event]]:
     """Give a session, and the event that its call is stuck; it works on afterwards, and holds no slot in the end."""
     is_stuck = threading.Event()
 
     def trace(event: str, facts: dict[str, Any]) -> None:
-        if event == EVENTS[phase]:
+        if event == stuck.event:
             is_stuck.set()
 
     with stuck.session() as session:
@@ -77,7 +60,7 @@ STOPS: dict[str, tuple[Callable[[client.Session, Any], object], type[BaseExcepti
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_submitted_call_is_stopped(calls: dict[str, Stuck], phase: str, stop: str) -> None:
     stuck, (act, expected) = calls[phase], STOPS[stop]
-    with stuck_session(stuck, phase) as (session, is_stuck):
+    with stuck_session(stuck) as (session, is_stuck):
         future = session.submit(**stuck.request(), timeout=PATIENCE)
         assert is_stuck.wait(PATIENCE)
         began = time.monotonic()
@@ -93,7 +76,7 @@ def test_a_submitted_call_is_stopped(calls: dict[str, Stuck], phase: str, stop: 
 @pytest.mark.parametrize("phase", PHASES)
 def test_ctrl_c_stops_the_callers_call(calls: dict[str, Stuck], phase: str, offload: bool) -> None:
     stuck, over = calls[phase], threading.Event()
-    with stuck_session(stuck, phase) as (session, is_stuck):
+    with stuck_session(stuck) as (session, is_stuck):
         session.offload = offload
 
         def press() -> None:
