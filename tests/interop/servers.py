@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import importlib.util
 import os
 import shutil
@@ -24,6 +25,7 @@ __all__ = ["PROXIES", "SERVERS", "Ports", "running", "running_proxy"]
 START_SECONDS = 15.0
 SIZES = (0, 1000, 100_000, 5 << 20)
 APP = Path(__file__).with_name("app.py")
+NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,19 @@ class Ports:
     Attributes:
         plain: For http.
         tls: For https; None if it speaks no TLS.
+        behind: For the server that it stands before; None if there is none.
     """
 
     plain: int
     tls: int | None
+    behind: int | None
 
 
-#: (folder, plain port, TLS port, chain, key) -> the commands that run the server.
-Configure = Callable[[Path, int, int, Path, Path], list[list[str]]]
+#: (folder, ports, chain, key) -> the commands that run the server.
+Configure = Callable[[Path, Ports, Path, Path], list[list[str]]]
 
 
-def _apache(folder: Path, port: int, tls: int, chain: Path, key: Path) -> list[list[str]]:
+def _apache(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
     modules = "mpm_event authn_core authz_core alias mime cgid deflate ssl env filter".split()
     loads = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in modules)
     (folder / "apache.conf").write_text(f"""
@@ -53,8 +57,8 @@ PidFile {folder}/apache.pid
 ErrorLog {folder}/error.log
 TypesConfig /dev/null
 {loads}
-Listen 127.0.0.1:{port}
-Listen 127.0.0.1:{tls}
+Listen 127.0.0.1:{ports.plain}
+Listen 127.0.0.1:{ports.tls}
 User www-data
 Group www-data
 KeepAlive On
@@ -72,7 +76,7 @@ AddOutputFilterByType DEFLATE application/octet-stream
 <Location /bytes>
   SetEnv no-gzip 1
 </Location>
-<VirtualHost 127.0.0.1:{tls}>
+<VirtualHost 127.0.0.1:{ports.tls}>
   SSLEngine on
   SSLCertificateFile {chain}
   SSLCertificateKeyFile {key}
@@ -81,12 +85,43 @@ AddOutputFilterByType DEFLATE application/octet-stream
     return [["apache2", "-X", "-f", f"{folder}/apache.conf"]]
 
 
-def _lighttpd(folder: Path, port: int, tls: int, chain: Path, key: Path) -> list[list[str]]:
+def _nginx(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
+    temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in NGINX_TEMPORARY)
+    (folder / "nginx.conf").write_text(f"""
+{"user www-data;" if os.getuid() == 0 else ""}
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ }}
+http {{
+  access_log off;
+  default_type application/octet-stream;
+  client_max_body_size 0;
+  gzip_types application/octet-stream;
+  {temporary}
+  server {{
+    listen 127.0.0.1:{ports.plain};
+    listen 127.0.0.1:{ports.tls} ssl;
+    ssl_certificate {chain};
+    ssl_certificate_key {key};
+    root {folder}/files;
+    location /gzip/ {{ gzip on; alias {folder}/files/bytes/; }}
+    location /echo {{ proxy_pass http://127.0.0.1:{ports.behind}; proxy_http_version 1.1; proxy_request_buffering off; }}
+  }}
+}}
+""")
+    return [
+        [sys.executable, str(APP), "aiohttp", str(ports.behind)],
+        ["nginx", "-p", str(folder), "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"],
+    ]
+
+
+def _lighttpd(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
     (folder / "both.pem").write_bytes(key.read_bytes() + chain.read_bytes())
     (folder / "lighttpd.conf").write_text(f"""
 server.modules = ("mod_alias", "mod_cgi", "mod_deflate", "mod_openssl")
 server.bind = "127.0.0.1"
-server.port = {port}
+server.port = {ports.plain}
 server.document-root = "{folder}/files"
 server.errorlog = "{folder}/error.log"
 server.max-keep-alive-requests = 1000000
@@ -98,7 +133,7 @@ $HTTP["url"] =~ "^/gzip" {{
   deflate.mimetypes = ("application/octet-stream")
   deflate.allowed-encodings = ("gzip")
 }}
-$SERVER["socket"] == "127.0.0.1:{tls}" {{
+$SERVER["socket"] == "127.0.0.1:{ports.tls}" {{
   ssl.engine = "enable"
   ssl.pemfile = "{folder}/both.pem"
 }}
@@ -106,9 +141,8 @@ $SERVER["socket"] == "127.0.0.1:{tls}" {{
     return [["lighttpd", "-D", "-f", f"{folder}/lighttpd.conf"]]
 
 
-def _haproxy(folder: Path, port: int, tls: int, chain: Path, key: Path) -> list[list[str]]:
+def _haproxy(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
     (folder / "both.pem").write_bytes(key.read_bytes() + chain.read_bytes())
-    (behind,) = free_ports(1)
     (folder / "haproxy.cfg").write_text(f"""
 global
   maxconn 200
@@ -118,46 +152,47 @@ defaults
   timeout client 30s
   timeout server 30s
 frontend front
-  bind 127.0.0.1:{port}
-  bind 127.0.0.1:{tls} ssl crt {folder}/both.pem alpn http/1.1
+  bind 127.0.0.1:{ports.plain}
+  bind 127.0.0.1:{ports.tls} ssl crt {folder}/both.pem alpn http/1.1
   default_backend back
 backend back
-  server one 127.0.0.1:{behind}
+  server one 127.0.0.1:{ports.behind}
 """)
     return [
-        [sys.executable, str(APP), "aiohttp", str(behind)],
+        [sys.executable, str(APP), "aiohttp", str(ports.behind)],
         ["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"],
     ]
 
 
-def _gunicorn(folder: Path, port: int, tls: int, chain: Path, key: Path) -> list[list[str]]:
+def _gunicorn(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
     start = [sys.executable, "-m", "gunicorn", "--threads", "4", "--no-control-socket", "-w", "1"]
     start += ["--worker-tmp-dir", str(folder), "--chdir", str(APP.parent), "app:wsgi", "--keep-alive", "30"]
     return [
-        [*start, "-b", f"127.0.0.1:{port}"],
-        [*start, "-b", f"127.0.0.1:{tls}", "--certfile", str(chain), "--keyfile", str(key)],
+        [*start, "-b", f"127.0.0.1:{ports.plain}"],
+        [*start, "-b", f"127.0.0.1:{ports.tls}", "--certfile", str(chain), "--keyfile", str(key)],
     ]
 
 
-def _uvicorn(folder: Path, port: int, tls: int, chain: Path, key: Path) -> list[list[str]]:
+def _uvicorn(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
     start = [sys.executable, "-m", "uvicorn", "--app-dir", str(APP.parent), "app:asgi", "--lifespan", "off"]
     secured = ["--ssl-certfile", str(chain), "--ssl-keyfile", str(key)]
-    return [[*start, "--port", str(port)], [*start, "--port", str(tls), *secured]]
+    return [[*start, "--port", str(ports.plain)], [*start, "--port", str(ports.tls), *secured]]
 
 
-def _waitress(folder: Path, port: int, tls: int, chain: Path, key: Path) -> list[list[str]]:
+def _waitress(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
     program = f"import sys; sys.path.insert(0, {str(APP.parent)!r}); import app, waitress; "
-    program += f"waitress.serve(app.wsgi, host='127.0.0.1', port={port})"
+    program += f"waitress.serve(app.wsgi, host='127.0.0.1', port={ports.plain})"
     return [[sys.executable, "-c", program]]
 
 
-def _aiohttp(folder: Path, port: int, tls: int, chain: Path, key: Path) -> list[list[str]]:
+def _aiohttp(folder: Path, ports: Ports, chain: Path, key: Path) -> list[list[str]]:
     start = [sys.executable, str(APP), "aiohttp"]
-    return [[*start, str(port)], [*start, str(tls), str(chain), str(key)]]
+    return [[*start, str(ports.plain)], [*start, str(ports.tls), str(chain), str(key)]]
 
 
 #: Name -> (program or package that must be there, how it is run, whether it speaks TLS).
 SERVERS: dict[str, tuple[str, Configure, bool]] = {
+    "nginx": ("nginx", _nginx, True),
     "apache2": ("apache2", _apache, True),
     "lighttpd": ("lighttpd", _lighttpd, True),
     "haproxy": ("haproxy", _haproxy, True),
@@ -166,6 +201,8 @@ SERVERS: dict[str, tuple[str, Configure, bool]] = {
     "waitress": ("waitress", _waitress, False),
     "aiohttp": ("aiohttp", _aiohttp, True),
 }
+
+BEFORE_AIOHTTP = {"haproxy", "nginx"}
 
 
 def _squid(folder: Path, port: int) -> list[str]:
@@ -179,7 +216,7 @@ pid_filename {folder}/squid.pid
 coredump_dir {folder}
 pinger_enable off
 shutdown_lifetime 0 seconds
-cache_effective_user {"proxy" if os.getuid() == 0 else os.getlogin()}
+cache_effective_user {"proxy" if os.getuid() == 0 else getpass.getuser()}
 """)
     return ["squid", "-N", "-f", f"{folder}/squid.conf", "-n", f"s{port}"]
 
@@ -193,11 +230,27 @@ def _microsocks(folder: Path, port: int) -> list[str]:
     return ["microsocks", "-i", "127.0.0.1", "-p", str(port)]
 
 
-#: Name -> (scheme of its URL, how it is run).
-PROXIES: dict[str, tuple[str, Callable[[Path, int], list[str]]]] = {
-    "squid": ("http", _squid),
-    "tinyproxy": ("http", _tinyproxy),
-    "microsocks": ("socks5h", _microsocks),
+def _dante(folder: Path, port: int) -> list[str]:
+    user = "nobody" if os.getuid() == 0 else getpass.getuser()
+    (folder / "danted.conf").write_text(f"""
+internal: 127.0.0.1 port = {port}
+external: lo
+clientmethod: none
+socksmethod: none
+user.privileged: {user}
+user.unprivileged: {user}
+client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+""")
+    return ["danted", "-f", f"{folder}/danted.conf", "-p", f"{folder}/danted.pid", "-N", "1"]
+
+
+#: Name -> (program, scheme of its URL, how it is run).
+PROXIES: dict[str, tuple[str, str, Callable[[Path, int], list[str]]]] = {
+    "squid": ("squid", "http", _squid),
+    "tinyproxy": ("tinyproxy", "http", _tinyproxy),
+    "microsocks": ("microsocks", "socks5h", _microsocks),
+    "dante": ("danted", "socks5h", _dante),
 }
 
 
@@ -217,19 +270,21 @@ def running(name: str, folder: Path, certificate: tuple[Path, Path]) -> Iterator
     if _missing(needed):
         pytest.skip(f"{needed} is not installed; .ci/run installs it")
     _write_site(folder)
-    port, tls = free_ports(2)
-    commands = configure(folder, port, tls, *certificate)
-    with _processes(commands, folder, [port, tls] if speaks_tls else [port]):
-        yield Ports(port, tls if speaks_tls else None)
+    plain, tls, behind = free_ports(3)
+    ports = Ports(plain, tls if speaks_tls else None, behind if name in BEFORE_AIOHTTP else None)
+    commands = configure(folder, ports, *certificate)
+    listening = [port for port in (ports.plain, ports.tls, ports.behind) if port is not None]
+    with _processes(commands, folder, listening):
+        yield ports
 
 
 @contextlib.contextmanager
 def running_proxy(name: str, folder: Path) -> Iterator[str]:
     """Run the proxy *name* and yield its URL; skip the test where it is not installed."""
-    if _missing(name):
-        pytest.skip(f"{name} is not installed; .ci/run installs it")
-    folder.chmod(0o777)  # squid becomes another user
-    scheme, configure = PROXIES[name]
+    program, scheme, configure = PROXIES[name]
+    if _missing(program):
+        pytest.skip(f"{program} is not installed; .ci/run installs it")
+    folder.chmod(0o777)  # squid and dante become other users
     (port,) = free_ports(1)
     with _processes([configure(folder, port)], folder, [port]):
         yield f"{scheme}://127.0.0.1:{port}"
