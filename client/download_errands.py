@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from _queue import SimpleQueue
+from _queue import Empty, SimpleQueue
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,14 @@ def run_downloads(
                     ticket.add_done_callback(partial(_tell, news, number))
                 if not under_way:
                     break
-                job, ticket = under_way.pop(news.get())
+                try:
+                    number = news.get(timeout=carrier.patience)
+                except Empty:
+                    if carrier.has_gone():
+                        for _, ticket in under_way.values():
+                            ticket.cancel()
+                    continue
+                job, ticket = under_way.pop(number)
                 outcome = _outcome(ticket, job)
                 del ticket
                 if not isinstance(outcome, Exception):

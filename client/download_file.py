@@ -141,9 +141,12 @@ class DownloadFile:
         _lock(descriptor, str(Path(folder.path, name)))
 
     @classmethod
-    def create(cls, folder: Folder, name: str) -> DownloadFile:
-        """Make a new, empty temporary for the final *name*; only we may read it (mode 0600)."""
-        temporary = _random_name("part")
+    def create(cls, folder: Folder, name: str, receipt: str | None = None) -> DownloadFile:
+        """Make a new, empty temporary for the final *name*; only we may read it (mode 0600).
+
+        Where there will be a *receipt*, its name tells whose it is, for it may be left behind by a worker that died.
+        """
+        temporary = _random_name("part", receipt)
         descriptor = folder.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         return cls(folder, name, temporary, descriptor)
 
@@ -366,9 +369,9 @@ def _is_plain(name: str) -> bool:
     return Path(name).name == name and name not in ("", ".", "..")
 
 
-def _random_name(suffix: str) -> str:
-    """Return a name that nobody can have made before: 128 random bits."""
-    return f".threadwire-{os.urandom(16).hex()}.{suffix}"
+def _random_name(suffix: str, receipt: str | None = None) -> str:
+    """Return a name that nobody can have made before: 128 random bits; it begins as *receipt* does."""
+    return f"{Path(receipt or '.threadwire').stem}-{os.urandom(16).hex()}.{suffix}"
 
 
 def _open_own(folder: Folder, name: str, flags: int) -> int | None:

@@ -55,13 +55,26 @@ def download_once(session: Session, receipt: str | None = None, **arguments: Any
 
 
 def remove_receipts(run: str, folders: Iterable[str]) -> None:
-    """Remove all receipts of *run* from *folders*; what cannot be removed stays."""
-    for folder in folders:
-        for receipt in Path(folder).glob(f".threadwire-{run}-*.done"):
-            try:
-                receipt.unlink()
-            except OSError:
-                pass
+    """Remove from *folders* what *run* has left there: receipts, and temporaries of workers that died.
+
+    A temporary stays where a journal names it: the next download goes on with it. What cannot be removed stays, too.
+    """
+    for folder in map(Path, folders):
+        left = [*folder.glob(f".threadwire-{run}-*.done"), *folder.glob(f".threadwire-{run}-*.part")]
+        journals = [_content_of(journal) for journal in folder.glob(".threadwire-*.json")] if left else []
+        for path in left:
+            if not any(path.name.encode() in journal for journal in journals):
+                try:
+                    path.unlink()
+                except OSError:
+                    pass
+
+
+def _content_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _is_ours(path: str, receipt: str) -> bool:

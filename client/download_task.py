@@ -230,7 +230,7 @@ class DownloadTask:
         assert self._folder is not None
         self._check_size(answer.size or 0)
         if self._file is None:
-            self._file = DownloadFile.create(self._folder, self._name)
+            self._file = DownloadFile.create(self._folder, self._name, self._receipt)
         self.size = answer.size
         self.validator = _usable_validator(response)
         if answer.size is not None and self._max_size is not None:  # never by the word of the peer alone

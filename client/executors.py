@@ -14,9 +14,9 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from client.errands import Errand, carry_out, packed
+from client.errands import Errand, answer, carry_out, packed
 from client.exceptions import InvalidRequest, WorkerLost
 from client.retries import IDEMPOTENT_METHODS, declared_idempotent
 from client.transport.cancel import CancelToken
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from client.session import Session
 
 __all__ = ["Carrier", "Elsewhere", "OnThreads", "Ticket", "carrier_for"]
+
+
+#: Seconds without any news after which an executor is asked whether it still takes work.
+PATIENCE: Final = 5.0
 
 
 class Ticket(Protocol):
@@ -55,17 +59,22 @@ class Carrier(Protocol):
         size: How many at a time, as far as is known.
         look_ahead: How many may be handed over and not taken back.
         refusal: The error of the first call that was not taken, as no later one will be; None while there is none.
+        patience: Seconds of silence after which `has_gone` is worth asking; None if never.
     """
 
     size: int
     look_ahead: int
     refusal: WorkerLost | None
+    patience: float | None
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
         """Hand one call over."""
 
     def until_due(self) -> float:
         """Return how many seconds `begin` has to be put off, for the sake of a rate."""
+
+    def has_gone(self) -> bool:
+        """Say whether calls that have not begun never will; the caller cancels them."""
 
     def refuse_own_worker(self) -> None:
         """Raise RuntimeError on a thread that must not wait for the calls."""
@@ -107,6 +116,7 @@ class _OnExecutor:
         self.size: int = _size_of(executor, session)
         self.look_ahead: int = 2 * self.size if pacer is None else self.size
         self.refusal: WorkerLost | None = None
+        self.patience: float | None = None
         self._executor = executor
         self._kind: Kind = kind
         self._pacer = pacer
@@ -115,12 +125,18 @@ class _OnExecutor:
         """See `Carrier`."""
         return 0.0 if self._pacer is None else self._pacer.until_due()
 
+    def has_gone(self) -> bool:
+        """Return False: the pools of the standard library end every future that they took."""
+        return False
+
     def refuse_own_worker(self) -> None:
         """Do nothing: that a thread waits for its own executor is known to nobody but the caller."""
 
-    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any] | _Refused:
+    def _claim(self) -> None:
         if self._pacer is not None:
             self._pacer.claim()
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any] | _Refused:
         try:
             return self._executor.submit(function, *arguments)
         except Exception as cause:  # noqa: BLE001  # each executor has its own for being shut down or broken
@@ -140,6 +156,7 @@ class OnThreads(_OnExecutor):
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
         """See `Carrier`."""
+        self._claim()
         token = CancelToken()
         future = self._submit(self._call, arguments, token)
         return future if isinstance(future, _Refused) else _OnThread(future, token)
@@ -165,6 +182,7 @@ class Elsewhere(_OnExecutor):
         """Pickle what all calls have in common, so that it is refused before the first of them."""
         super().__init__(session, executor, kind, pacer)
         self.may_run_twice: bool = not isinstance(executor, ProcessPoolExecutor | ThreadPoolExecutor)
+        self.patience = PATIENCE if self.may_run_twice else None
         self._settings = packed(session, "the session")
         packed(dict(common), "what all calls have in common")
 
@@ -176,8 +194,13 @@ class Elsewhere(_OnExecutor):
             errand = Errand(self._settings, self._kind, packed(dict(arguments), "the call"))
         except InvalidRequest as error:
             return _Refused(error)
+        self._claim()
         future = self._submit(carry_out, errand)
         return future if isinstance(future, _Refused) else _FromElsewhere(future)
+
+    def has_gone(self) -> bool:
+        """See `Carrier`. A cluster that is closed may forget futures that it was about to answer: Dask's are such."""
+        return isinstance(self._submit(answer), _Refused)
 
 
 class _Refused:

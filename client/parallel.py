@@ -91,6 +91,7 @@ class OwnWorkers:
         self.size: int = self._workers.size
         self.look_ahead: int = _LOOK_AHEAD * self.size
         self.refusal: WorkerLost | None = None
+        self.patience: float | None = None
         self._begun = itertools.count()
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
@@ -107,6 +108,10 @@ class OwnWorkers:
     def until_due(self) -> float:
         """Return 0.0: a worker waits by itself, where stopping the call wakes it."""
         return 0.0
+
+    def has_gone(self) -> bool:
+        """Return False: workers end every call, also when they are closed."""
+        return False
 
     def refuse_own_worker(self) -> None:
         """Raise RuntimeError on one of the workers that would do the jobs."""
@@ -224,14 +229,14 @@ class _Source:
 
     def _wait(self) -> None:
         """Wait until a job is done, or until another one may begin."""
-        if not self._is_early:
-            self._note_end(self._news.get())
-            return
+        seconds = self._carrier.until_due() if self._is_early else self._carrier.patience
         try:
-            self._note_end(self._news.get(timeout=self._carrier.until_due()))
+            self._note_end(self._news.get(timeout=seconds))
         except Empty:
-            pass
-        self.fill()
+            if not self._is_early and self._carrier.has_gone():
+                self.stop()
+        if self._is_early:
+            self.fill()
 
     def _hear(self) -> None:
         """Take note of all jobs that are done by now."""

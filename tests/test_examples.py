@@ -77,8 +77,9 @@ def test_an_example_does_what_it_shows(no_leaks: None, name: str) -> None:
 
 
 def test_every_example_is_run() -> None:
-    """Files beginning with sans_io show the engine alone and are run by its tests."""
+    """Files beginning with sans_io show the engine alone and are run by its tests; test_parallel_dask.py has its own."""
     shipped = {path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith("sans_io")}
+    shipped.remove("distributed_dask")
 
     assert set(RESULTS) == shipped
 
@@ -104,6 +105,20 @@ def test_an_example_brings_its_own_server_when_run_without_one(name: str) -> Non
 
     assert (0, "") == (run.returncode, run.stderr)
     assert run.stdout
+
+
+def test_the_example_for_dask_says_so_where_there_is_none() -> None:
+    code = "import runpy, sys; sys.modules['distributed'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    run = subprocess.run(
+        [sys.executable, "-c", code, EXAMPLES / "distributed_dask.py"],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+    )
+
+    assert (1, "this example needs Dask: pip install distributed\n") == (run.returncode, run.stderr)
 
 
 def test_an_sdk_is_tested_without_a_network() -> None:
