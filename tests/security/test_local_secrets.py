@@ -14,6 +14,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -148,6 +149,14 @@ def aborted(scene: Scene) -> RequestException:
         session.abort()
         with pytest.raises(RequestException) as caught:
             answer.content  # noqa: B018  # reads the body
+    return caught.value
+
+
+def worker_lost(scene: Scene) -> RequestException:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with scene.session() as session, pytest.raises(RequestException) as caught:
+        list(session.map([{"url": scene.url(), "auth": ("user", PASSWORD)}], executor=pool))
     return caught.value
 
 
@@ -286,6 +295,7 @@ PROVOKED: list[tuple[str, Callable[[Scene], RequestException]]] = [
     ("ProtocolError", answered(b"HTTP/1.1 200 OK\r\nX y\r\n\r\n")),
     ("SessionClosed", aborted),
     ("ForkError", after_a_fork),
+    ("WorkerLost", worker_lost),
     ("WriteTimeout", not_written),
     ("ReadTimeout", silent(timeout=0.05)),
     ("PoolTimeout", pool_timeout),
