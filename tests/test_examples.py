@@ -26,6 +26,7 @@ SQUARES = sum(len(f"{row},{row * row}\n") for row in range(200_000))
 #: What each example's main() returns; the sans-I/O ones have tests of their own.
 RESULTS: dict[str, Any] = {
     "chunked_upload": {"sent": SQUARES, "stored": SQUARES, "intact": True},
+    "file_upload": {"sent": 20_000_000, "intact": True, "around the file in the form": 242},
     "handle_errors": [
         "ok: 4 header fields",
         "refused: 404",
