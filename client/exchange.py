@@ -478,6 +478,15 @@ def _following(session: Session, request: PreparedRequest, redirect: Redirect) -
     if not redirect.same_origin:
         following._auth = following._cookies = None
         following._at_home = False
-        if following._netrc is not None:
+        if following._netrc is not None and _may_ask_netrc(_url_of(request), redirect.url):
             following._netrc.authorize(following, redirect.url)
     return following
+
+
+def _may_ask_netrc(source: URL, target: URL) -> bool:
+    """Say whether a hop to another origin is one to another host, and not out of https.
+
+    An entry names a host and neither port nor scheme: whoever answered must not be able to have its password sent to
+    another port of that host, or in the clear.
+    """
+    return target.host != source.host and not (source.scheme == "https" and target.scheme == "http")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["canonical_ipv6", "canonical_name"]
+__all__ = ["canonical_ipv6", "canonical_name", "hides_delimiter"]
 
 #: Octets of a name in the DNS, dots included (RFC 1035 section 2.3.4). IDNA, which is quadratic, sees no more.
 MAX_NAME: Final = 253
@@ -78,6 +78,14 @@ def canonical_ipv6(text: str) -> str:
     if not parsed.is_link_local or not _ZONE.fullmatch(zone):
         raise ValueError("only a link-local IPv6 address has a zone, such as [fe80::1%25eth0]")
     return f"{parsed.compressed}%{zone}"
+
+
+def hides_delimiter(text: str) -> bool:
+    """Tell whether a character of *text* normalises to one that ends user information or a host (CVE-2019-9636)."""
+    import unicodedata
+
+    strange = "".join(character for character in text if not character.isascii())
+    return re.search(r"[/?#@:\\\[\]]", unicodedata.normalize("NFKC", strange)) is not None
 
 
 def _why_not(name: str) -> str:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 from client.exceptions import InvalidURL, MissingSchema, URLRequired
-from client.hostname import canonical_ipv6, canonical_name
+from client.hostname import canonical_ipv6, canonical_name, hides_delimiter
 from client.percent import form_urlencode, quote_path, quote_query, unquote
 
 __all__ = ["URL", "parse_url", "remove_dot_segments"]
@@ -357,6 +357,8 @@ def _authority(text: str | None) -> tuple[str | None, str | None, str, str, int 
         return None, None, shown, host, port
     if len(userinfo) > MAX_USERINFO:
         raise ValueError(f"user information longer than {MAX_USERINFO} characters")
+    if not userinfo.isascii() and hides_delimiter(userinfo):
+        raise ValueError("a character of the user information normalises to a delimiter; percent-encode it")
     username, colon, password = userinfo.partition(":")
     return unquote(username), unquote(password) if colon else None, shown, host, port
 

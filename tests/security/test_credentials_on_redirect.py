@@ -345,6 +345,18 @@ def test_row_022_netrc_is_asked_anew_for_each_origin(origins: Origins) -> None:
 
 
 @pytest.mark.usefixtures("netrc")
+def test_row_022_netrc_gives_nothing_to_another_port_of_the_host(origins: Origins) -> None:
+    """An entry knows no port; `test_credential_leaks.py` has the hops out of https as well."""
+    origins.a.answer(redirect(f"http://a.test:{origins.b.port}/"))
+    at_b = origins.b.answer(OK)
+
+    with origins.session(trust_env=True) as session:
+        session.get(origins.url_a)
+
+    assert not holds_secret(at_b.requests[0])
+
+
+@pytest.mark.usefixtures("netrc")
 def test_row_022_a_user_in_the_url_gets_no_password_of_another_user(origins: Origins) -> None:
     at_a = origins.a.answer(OK)
 

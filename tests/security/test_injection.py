@@ -273,7 +273,7 @@ def test_row_062_blanks_around_a_url_do_not_get_past_a_check(origins: Origins) -
 @pytest.mark.parametrize(
     "host",
     ["a.test\u2100.b.test", "a\uff0fb.test", "a\uff20b", "a\uff1ab", "a\uff03b", "xn--example-.test", "xn--a\u00e9",
-     "a\u2048b", "a\ufe5fb", "\u00ad", "a\u3002\u3002b", "xn--\u2100"],
+     "a\u2048b", "a\ufe5fb", "\u00ad", "a\u3002\u3002b", "xn--\u2100", "evil.test\uff03@a", "u:evil.test\uff0f@a"],
 )  # fmt: skip
 @pytest.mark.parametrize("as_location", [False, True], ids=["url", "location"])
 def test_row_063_no_character_turns_into_a_delimiter(origins: Origins, host: str, as_location: bool) -> None:
