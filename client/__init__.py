@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         WriteTimeout,
     )
     from client.lines import ServerSentEvent
+    from client.proxies import Proxy
     from client.request import PreparedRequest, Request
     from client.response import Response
     from client.response_limits import ResponseLimits
@@ -126,6 +127,7 @@ __all__ = [
     "PoolTimeout",
     "PreparedRequest",
     "ProtocolError",
+    "Proxy",
     "ProxyError",
     "ReadTimeout",
     "RedirectError",
@@ -181,6 +183,7 @@ _HOMES = {
     "api": "delete get head options patch post put request",
     "download_results": "Download DownloadResults FailedDownload",
     "lines": "ServerSentEvent",
+    "proxies": "Proxy",
     "request": "PreparedRequest Request",
     "response": "Response",
     "response_limits": "ResponseLimits",

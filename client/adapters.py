@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from client.request import PreparedRequest
     from client.timeouts import TimeoutTypes
     from client.transport.tls import CertTypes, VerifyTypes
-    from client.transport.wire import Transport
+    from client.transport.wire import Proxy, Transport
 
 __all__ = ["BaseAdapter", "HTTPAdapter"]
 
@@ -43,7 +43,7 @@ class BaseAdapter:
         timeout: TimeoutTypes = None,
         verify: VerifyTypes = True,
         cert: CertTypes = None,
-        proxies: Mapping[str, str | None] | None = None,
+        proxies: Mapping[str, str | Proxy | None] | None = None,
     ) -> Response:
         """Send *request* and return its response, redirect or not.
 
@@ -163,7 +163,7 @@ class HTTPAdapter(BaseAdapter):
         timeout: TimeoutTypes = None,
         verify: VerifyTypes = True,
         cert: CertTypes = None,
-        proxies: Mapping[str, str | None] | None = None,
+        proxies: Mapping[str, str | Proxy | None] | None = None,
     ) -> Response:
         """Send *request* and return its response, redirect or not.
 

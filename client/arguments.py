@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from client.retries import Retry
     from client.timeouts import TimeoutTypes
     from client.transport.tls import CertTypes, VerifyTypes
+    from client.transport.wire import Proxy
 
 __all__ = [
     "GetArguments",
@@ -35,7 +36,7 @@ class _Carrying(TypedDict, total=False):
     all; or `client.TLSSettings`, which also pin a certificate or name another server, and count alone."""
     cert: CertTypes
     """Client certificate: a path, (certificate, key) or (certificate, key, password)."""
-    proxies: Mapping[str, str | None] | None
+    proxies: Mapping[str, str | Proxy | None] | None
     """Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL; ``{}`` or a value of None: no proxy."""
     retries: int | Retry | None
     """Further attempts after failures that another one may mend. Default: the session's, which is none."""

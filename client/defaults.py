@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from client.retries import Attempt
     from client.timeouts import TimeoutTypes
     from client.transport.tls import CertTypes, VerifyTypes
+    from client.transport.wire import Proxy
 
 __all__ = ["Defaults", "default_headers"]
 
@@ -66,7 +67,7 @@ class Defaults:
     timeout: TimeoutTypes
     retries: int | Retry | None
     cert: CertTypes
-    proxies: dict[str, str | None]
+    proxies: dict[str, str | Proxy | None]
     trust_env: bool
     max_redirects: int
     max_body: int | None
@@ -94,7 +95,7 @@ class Defaults:
         self._tls: dict[TLSSettings, TLSSettings] = {}
         self._fields: tuple[Any, int, list[tuple[bytes, bytes]] | None] | None = None
         #: The options of a call that brings none, with the proxies that they hold for; empty until there is one.
-        self._kept: list[tuple[CallOptions, dict[str, str | None]]] = []
+        self._kept: list[tuple[CallOptions, dict[str, str | Proxy | None]]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what was set, not what was worked out."""
@@ -146,7 +147,7 @@ class Defaults:
     def merge_environment_settings(
         self,
         url: str | bytes | URL,
-        proxies: Mapping[str, str | None] | None = None,
+        proxies: Mapping[str, str | Proxy | None] | None = None,
         stream: bool | None = None,
         verify: VerifyTypes | None = None,
         cert: CertTypes = None,
@@ -262,7 +263,7 @@ class Defaults:
         timeout: TimeoutTypes = NOT_GIVEN,
         allow_redirects: bool = True,
         stream: bool | None = None,
-        proxies: Mapping[str, str | None] | None = None,
+        proxies: Mapping[str, str | Proxy | None] | None = None,
         verify: VerifyTypes | None = None,
         cert: CertTypes = None,
         retries: int | Retry | NotGiven | None = NOT_GIVEN,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from client.timeouts import TimeoutTypes
     from client.transport.cancel import CancelToken
     from client.transport.tls import CertTypes, VerifyTypes
+    from client.transport.wire import Proxy
     from client.workers import RequestFuture
 
 __all__ = ["DownloadArguments", "DownloadJob", "download", "download_many"]
@@ -71,7 +72,7 @@ class DownloadArguments(TypedDict, total=False):
     """As everywhere; ``Timeouts(total=...)`` limits the whole download."""
     allow_redirects: bool
     """Follow redirects. Default True."""
-    proxies: Mapping[str, str | None] | None
+    proxies: Mapping[str, str | Proxy | None] | None
     """Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL."""
     verify: VerifyTypes | None
     """Whom to trust under TLS."""

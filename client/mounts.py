@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from client.response import Response
     from client.timeouts import TimeoutTypes
     from client.transport.tls import CertTypes, VerifyTypes
-    from client.transport.wire import Transport
+    from client.transport.wire import Proxy, Transport
     from client.url import URL
 
 __all__ = ["Mounts"]
@@ -89,7 +89,7 @@ class Mounts:
         timeout: TimeoutTypes = NOT_GIVEN,
         verify: VerifyTypes | None = None,
         cert: CertTypes = None,
-        proxies: Mapping[str, str | None] | None = None,
+        proxies: Mapping[str, str | Proxy | None] | None = None,
         yield_requests: bool = False,
         **adapter_kwargs: Any,
     ) -> Iterator[Any]:

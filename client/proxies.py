@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from client.exceptions import InvalidProxyURL, InvalidRequest, InvalidURL
 from client.hostname import canonical_name
-from client.transport.wire import Proxy
+from client.transport import wire
 from client.url import UNIX_SCHEME, parse_url
 
 if TYPE_CHECKING:
     import ipaddress
     from collections.abc import Iterator
 
+    from client.transport.tls import TLSSettings
     from client.url import URL
 
-__all__ = ["ProxyMap", "parse_proxy"]
+__all__ = ["Proxy", "ProxyMap", "parse_proxy"]
 
 #: Schemes of proxies, and the port of one whose URL has none.
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -38,7 +39,7 @@ class ProxyMap:
 
     Args:
         proxies: Keys, the most specific first: ``"https://host"``, ``"https"``, ``"all://host"``, ``"all"``.
-            Values: a proxy URL; a `Proxy`, for TLS settings of its own; None or ``""`` to connect directly. The
+            Values: a proxy URL; a `Proxy`, with TLS settings of its own; None or ``""`` to connect directly. The
             key ``"no_proxy"`` has the hosts that are connected to directly, in the form of `NO_PROXY`.
 
     ``NO_PROXY`` is a list, separated by commas or blanks, of: ``*`` (everything); a domain, which includes its
@@ -49,7 +50,7 @@ class ProxyMap:
 
     __slots__ = ("_bypass", "_fallback", "_given")
 
-    def __init__(self, proxies: Mapping[str, str | Proxy | None] | None = None) -> None:
+    def __init__(self, proxies: Mapping[str, str | wire.Proxy | None] | None = None) -> None:
         """Sort the entries; a broken proxy URL is reported by `choose`, when it would be used.
 
         Raises:
@@ -87,7 +88,7 @@ class ProxyMap:
         merged._fallback = fallback if self._fallback is None else self._fallback.or_else(fallback)
         return merged
 
-    def choose(self, url: URL) -> Proxy | None:
+    def choose(self, url: URL) -> wire.Proxy | None:
         """Return the proxy for *url*, None to connect directly.
 
         Raises:
@@ -100,7 +101,7 @@ class ProxyMap:
         for name in (f"{url.scheme}://{host}", url.scheme, f"all://{host}", "all"):
             if name in self._given:
                 value = self._given[name]
-                return value if isinstance(value, Proxy) else parse_proxy(value) if value else None
+                return value if isinstance(value, wire.Proxy) else parse_proxy(value) if value else None
         return None if self._fallback is None else self._fallback.choose(url)
 
     def as_dict(self) -> dict[str, str]:
@@ -108,7 +109,9 @@ class ProxyMap:
         found = {} if self._fallback is None else self._fallback.as_dict()
         for name, value in self._given.items():
             found[name] = (
-                f"{value.scheme}://{value.host}:{value.port}" if isinstance(value, Proxy) else value or ""
+                f"{value.scheme}://{value.host}:{value.port}"
+                if isinstance(value, wire.Proxy)
+                else value or ""
             )
         return {name: value for name, value in found.items() if value}
 
@@ -122,7 +125,7 @@ class ProxyMap:
 
 
 @lru_cache(64)
-def parse_proxy(text: str) -> Proxy:
+def parse_proxy(text: str) -> wire.Proxy:
     """Read a proxy's URL.
 
     Args:
@@ -149,7 +152,30 @@ def parse_proxy(text: str) -> Proxy:
     port = _DEFAULT_PORTS[scheme] if url.explicit_port is None else url.explicit_port
     if not port:
         raise InvalidProxyURL(f"the proxy URL {scheme}://{url.authority} has port 0")
-    return Proxy(scheme, url.host, port, _authorization(scheme, url))
+    return wire.Proxy(scheme, url.host, port, _authorization(scheme, url))
+
+
+class Proxy(wire.Proxy):
+    """A proxy with TLS settings of its own, to be given in ``proxies=`` in the place of a URL.
+
+    Args:
+        url: As in ``proxies=``: ``[scheme://][user:password@]host[:port]``.
+        tls: Whom to trust as an https proxy, and what to show it; None: certifi's roots, and nothing. ``verify=`` and
+            ``cert=`` of session and call are for the origin and never for the proxy.
+
+    Raises:
+        InvalidProxyURL: *url* has another form.
+        InvalidRequest: *tls* is given, and the proxy is no https proxy.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, url: str, tls: TLSSettings | None = None) -> None:
+        """Read *url*."""
+        proxy = parse_proxy(url)
+        if tls is not None and proxy.scheme != "https":
+            raise InvalidRequest(f"{proxy!r}: there is no TLS to a proxy of that scheme, but tls= is given")
+        super().__init__(proxy.scheme, proxy.host, proxy.port, proxy.authorization, tls)
 
 
 def _authorization(scheme: str, url: URL) -> bytes | None:
@@ -177,9 +203,9 @@ _ENTRY: Final = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
 
-def _checked(proxies: Any) -> Mapping[str, str | Proxy | None]:
+def _checked(proxies: Any) -> Mapping[str, str | wire.Proxy | None]:
     if isinstance(proxies, Mapping) and all(
-        isinstance(name, str) and (value is None or isinstance(value, (str, Proxy)))
+        isinstance(name, str) and (value is None or isinstance(value, (str, wire.Proxy)))
         for name, value in proxies.items()
     ):
         return proxies

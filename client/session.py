@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from client.transport.cancel import CancelToken
     from client.transport.resolver import Resolver
     from client.transport.tls import CertTypes, VerifyTypes
-    from client.transport.wire import Transport
+    from client.transport.wire import Proxy, Transport
     from client.url import URL
     from client.workers import RequestFuture, WorkerPool
 
@@ -62,7 +62,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         verify: True: certifi's roots. A path: these roots only. ``"system"``, an `ssl.SSLContext`, or False. Or
             `client.TLSSettings`, for a pinned certificate or another server name; then they count alone.
         cert: Client certificate: a path, (certificate, key) or (certificate, key, password).
-        proxies: Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL.
+        proxies: Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL, or to a `client.Proxy` with TLS settings.
         trust_env: Read proxies, CA bundle and netrc from the environment, once, at the first call.
         max_redirects: Hops that are followed; one more raises `TooManyRedirects`.
         redirect_headers: Names of further header fields that go along to another origin.
@@ -113,7 +113,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         retries: int | Retry | None = None,
         verify: VerifyTypes | NotGiven = NOT_GIVEN,
         cert: CertTypes = None,
-        proxies: Mapping[str, str | None] | None = None,
+        proxies: Mapping[str, str | Proxy | None] | None = None,
         trust_env: bool = True,
         max_redirects: int = 30,
         redirect_headers: Collection[str] = (),
@@ -144,7 +144,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         self.retries = retries
         self.cert = cert
         check("proxies", proxies)
-        self.proxies: dict[str, str | None] = dict(proxies or {})
+        self.proxies: dict[str, str | Proxy | None] = dict(proxies or {})
         self.trust_env = trust_env
         self.max_redirects = max_redirects
         self.redirect_headers: Collection[str] = redirect_headers
@@ -185,7 +185,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         auth: Any = None,
         timeout: TimeoutTypes = NOT_GIVEN,
         allow_redirects: bool = True,
-        proxies: Mapping[str, str | None] | None = None,
+        proxies: Mapping[str, str | Proxy | None] | None = None,
         hooks: Mapping[str, Any] | None = None,
         stream: bool | None = None,
         verify: VerifyTypes | None = None,

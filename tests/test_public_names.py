@@ -16,7 +16,7 @@ CLIENT = set(
     AddressNotAllowed Attempt BodyTooLarge ChecksumMismatch ChunkedEncodingError ConnectError ConnectTimeout ConnectionError
     ContentDecodingError Download DownloadError DownloadResults FailedDownload FileModeWarning ForkError HTTPError IncompleteBody InvalidBody InvalidHeader InvalidJSONError
     InvalidMethod InvalidProxyURL InvalidRequest InvalidSchema InvalidTimeout InvalidURL JSONDecodeError MissingSchema
-    NameResolutionError PoolLimits PoolTimeout PreparedRequest ProtocolError ProxyError ReadTimeout RedirectError
+    NameResolutionError PoolLimits PoolTimeout PreparedRequest ProtocolError Proxy ProxyError ReadTimeout RedirectError
     RemoteDisconnected Request RequestException RequestsDependencyWarning RequestsWarning Response ResponseLimits Retry RetryError SSLError
     ServerSentEvent Session SessionClosed StaleConnectionError StreamConsumedError TLSSettings Timeout Timeouts
     TooManyRedirects TotalTimeout URL URLRequired UnrewindableBodyError WorkerLost WriteTimeout __version__ adapters auth codes cookies

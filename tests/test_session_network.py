@@ -18,7 +18,7 @@ import client
 from client.exceptions import ConnectError, ProtocolError, SSLError
 from client.retries import Retry
 from client.timeouts import Timeouts
-from tests.scripted_server import Close, Expect, Hold, ScriptedServer, Send
+from tests.scripted_server import Close, Expect, FailedHandshake, Hold, ScriptedServer, Send
 from tests.tls_authority import TLSAuthority
 from tests.transport.relaying_proxy import ConnectProxy, SocksProxy
 
@@ -151,6 +151,30 @@ def test_socks_leads_to_the_origin(scripted_server: ScriptedServer, session: cli
         assert "ok" == session.get(scripted_server.url).text
 
     assert [(b"user:secret", "127.0.0.1", scripted_server.port)] == proxy.requests
+
+
+def test_an_https_proxy_has_tls_settings_of_its_own(
+    scripted_server: ScriptedServer, scripted_tls_server: ScriptedServer, tls_authority: TLSAuthority
+) -> None:
+    """[CVE-2026-97687] ``verify=False`` for the origin trusts no proxy, and trust in the proxy is none in the origin."""
+    roots = str(tls_authority.bundle)
+    scripted_tls_server.answer(OK)
+    scripted_tls_server.script(FailedHandshake())
+
+    with ConnectProxy(tls_authority.server_context()) as proxy:
+        url = f"https://localhost:{proxy.port}"
+        trusted = client.Proxy(url, tls=client.TLSSettings(roots))
+        with client.Session(trust_env=False, verify=False) as session:
+            with pytest.raises(client.ProxyError, match="not accepted"):
+                session.get(scripted_tls_server.url, proxies={"all": url})
+            assert "ok" == session.get(scripted_tls_server.url, proxies={"all": trusted}).text
+            with pytest.raises(SSLError):
+                session.get(scripted_tls_server.url, proxies={"all": trusted}, verify=True)
+
+
+def test_tls_settings_for_a_proxy_without_tls_are_refused() -> None:
+    with pytest.raises(client.InvalidRequest, match="no TLS"):
+        client.Proxy("http://proxy.test", tls=client.TLSSettings())
 
 
 def test_every_hop_asks_the_resolver_and_the_filter(scripted_server: ScriptedServer) -> None:

@@ -104,9 +104,14 @@ def _authority(host: str, port: int) -> bytes:
 
 def _final_response(connection: Connection, sock: socket.socket, waiter: Waiter) -> Response:
     """Return the proxy's answer; 1xx are passed over, and whatever else comes is an error of the engine."""
+    has_begun = False
     while not isinstance(event := connection.next_event(), Response):
         if event is NEED_DATA:
-            connection.receive_data(_receive(sock, _READ_SIZE, waiter))
+            data = _receive(sock, _READ_SIZE, waiter)
+            if not data and not has_begun:
+                raise _closed()
+            has_begun = True
+            connection.receive_data(data)
     return event
 
 
@@ -221,9 +226,13 @@ def _receive_exactly(sock: socket.socket, size: int, waiter: Waiter) -> bytes:
     while len(data) < size:
         piece = _receive(sock, size - len(data), waiter)
         if not piece:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "the proxy closed it")
+            raise _closed()
         data += piece
     return data
+
+
+def _closed() -> OSError:
+    return ConnectionAbortedError(errno.ECONNABORTED, "the proxy closed it")
 
 
 def _broken(error: OSError, proxy: Proxy) -> ProxyError:
