@@ -12,7 +12,7 @@ OTHER_PYTHONS := 3.12 3.13
 FUZZ_SECONDS ?= 120
 MINUTES ?= 2
 
-.PHONY: help demo test test-all test-third-party test-other-pythons check format bench fuzz soak clean
+.PHONY: help demo test test-all test-third-party test-other-pythons check types format bench fuzz soak clean
 .NOTPARALLEL:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make test      the fast suite, two processes, then the timing tests alone"
 	@echo "make test-all  make test, real servers, long tables, packages written for requests, and the fast suite"
 	@echo "               on Python $(OTHER_PYTHONS)"
+	@echo "make types     pyright --verifytypes: every public symbol has a type"
 	@echo "make check     ruff format --check, ruff check, mypy --strict"
 	@echo "make format    let ruff format and fix"
 	@echo "make bench     CPU time beside requests, urllib3, httpx, http.client, pycurl (QUICK=1: under 3 minutes)"
@@ -36,6 +37,7 @@ test: $(VENV)/installed-dev
 
 test-all: test
 	$(PYTEST) -n 2 -m "(slow or interop) and not timing" --ignore tests/third_party
+	$(MAKE) types
 	$(MAKE) test-third-party
 	$(MAKE) test-other-pythons
 
@@ -59,6 +61,12 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Every public symbol has a type that pyright knows; it looks for the package along PATH, and Node.js comes from PyPI.
+types:
+	$(MAKE) VENV=.venv-types .venv-types/installed-types
+	@PATH="$(CURDIR)/.venv-types/bin:$$PATH" pyright --verifytypes client --ignoreexternal > .venv-types/report \
+		&& grep "score: 100%" .venv-types/report || { cat .venv-types/report; exit 1; }
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
@@ -91,7 +99,7 @@ $(VENV)/installed-demo: $(VENV)/created pyproject.toml
 	$(INSTALL) --editable ".[rich]"
 	@touch $@
 
-INSTALLED := $(addprefix $(VENV)/installed-,dev bench fuzz soak third-party)
+INSTALLED := $(addprefix $(VENV)/installed-,dev bench fuzz soak third-party types)
 $(INSTALLED): $(VENV)/installed-%: $(VENV)/created pyproject.toml
 	$(INSTALL) --editable . --group dev $(if $(filter-out dev,$*),--group $*)
 	@touch $@

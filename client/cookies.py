@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from client.cookie_store import CookieStore
-from client.response_limits import DEFAULT_RESPONSE_LIMITS
+from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.set_cookie import Cookie, canonical_domain, has_subdomains
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class RequestsCookieJar(CookieStore):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill the jar as `update` does, so that what a pickle brings is checked too."""
         self.__init__()  # type: ignore[misc]  # unpickling calls no __init__
-        self.limits = state.get("limits", DEFAULT_RESPONSE_LIMITS)
+        self.limits: ResponseLimits = state.get("limits", DEFAULT_RESPONSE_LIMITS)
         self.update(state["cookies"])
 
     def __repr__(self) -> str:

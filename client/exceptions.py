@@ -333,7 +333,7 @@ class IncompleteBody(ChunkedEncodingError, EOFError):
 
 
 class ContentDecodingError(RequestException, ValueError):
-    """A content coding (gzip, br, ...) is unknown, broken or cut short; ``partial`` as above."""
+    """A content coding (gzip, br, ...) is broken or cut short, or nests too deeply; ``partial`` as above."""
 
     partial: bytes = b""
 

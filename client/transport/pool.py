@@ -54,7 +54,7 @@ class ConnectionPool:
         uds: str | os.PathLike[str] | None = None,
     ) -> None:
         """Start empty; nothing is opened before the first request."""
-        self.limits = check_limits(limits)
+        self.limits: PoolLimits = check_limits(limits)
         self.options: NetworkOptions = options or NetworkOptions()
         try:
             self.uds: str | None = None if uds is None else os.fsdecode(uds)

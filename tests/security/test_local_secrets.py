@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -359,6 +360,63 @@ def test_every_class_of_errors_is_provoked() -> None:
     }
 
     assert classes - ROOTS == {name for name, _ in PROVOKED}
+
+
+#: Who else holds a secret -> the session's settings, and the environment.
+HOLDERS: dict[str, tuple[Callable[[], dict[str, Any]], dict[str, str]]] = {
+    "Basic": (lambda: {"auth": HTTPBasicAuth("user", PASSWORD)}, {}),
+    "Digest": (lambda: {"auth": HTTPDigestAuth("user", PASSWORD)}, {}),
+    "Bearer": (lambda: {"auth": HTTPBearerAuth(TOKEN)}, {}),
+    "netrc": (lambda: {"trust_env": True}, {"NETRC": f"machine 127.0.0.1 login user password {PASSWORD}"}),
+    "a broken netrc": (
+        lambda: {"trust_env": True},
+        {"NETRC": f"machine 127.0.0.1 login u password {PASSWORD} {TOKEN}"},
+    ),
+    "a proxy of the environment": (
+        lambda: {"trust_env": True},
+        {"http_proxy": f"http://proxy:{PASSWORD}@127.0.0.1:PORT"},
+    ),
+    "params= and cookies=": (lambda: {"params": {"key": QUERY}, "cookies": {"sid": COOKIE}}, {}),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_row_e3_no_holder_of_a_secret_shows_it(
+    holder: str,
+    scripted_server: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Through a challenge, a redirect, a retry and a body that breaks off, as far as each gets."""
+    make, environment = HOLDERS[holder]
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        path = tmp_path / name
+        path.write_text(value)
+        proxy = value.replace("PORT", str(scripted_server.port))
+        monkeypatch.setenv(name, str(path) if name == "NETRC" else proxy)
+    challenge = response(
+        f'WWW-Authenticate: Digest realm="r", nonce="{"0" * 32}", qop="auth"'.encode(), status=b"401 No"
+    )
+    answers = [challenge] if holder == "Digest" else []
+    answers += [redirect("/there"), response(status=b"503 No"), GONE]
+    scripted_server.script(*(step for answer in answers for step in (Expect(), Send(answer))), Close())
+    events: list[Any] = []
+    caplog.set_level(0)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        settings = {"trust_env": False, "trace": lambda *event: events.append(event), **make()}
+        with client.Session(**settings) as session, pytest.raises(RequestException) as caught:
+            session.get(scripted_server.url, retries=client.Retry(1, backoff_factor=0))
+        shown = [*texts_of(caught.value), *texts_of(pickle.loads(pickle.dumps(caught.value))), repr(session)]
+        shown += [repr(session.auth), repr(session.cookies), *map(repr, events), caplog.text]
+        shown += [str(warning.message) for warning in warned]
+
+    assert (holder == "a broken netrc") is bool(warned)
+    assert [] == [(secret, text) for secret in SECRETS for text in shown if secret in text]
 
 
 def test_row_e3_no_log_message_shows_a_secret(
