@@ -393,8 +393,7 @@ def test_row_e3_no_holder_of_a_secret_shows_it(
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
-        path = tmp_path / name
-        path.write_text(value)
+        (path := tmp_path / name).write_text(value)
         proxy = value.replace("PORT", str(scripted_server.port))
         monkeypatch.setenv(name, str(path) if name == "NETRC" else proxy)
     challenge = response(
