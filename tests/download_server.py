@@ -29,13 +29,14 @@ class Asked(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What is sent: of *body*, only the first *cut* bytes, and then the connection breaks."""
+    """What is sent: of *body*, only the first *cut* bytes, and then the connection breaks; once *until* is set, if given."""
 
     status: str
     headers: dict[str, str]
     body: bytes
     cut: int | None = None
     reset: bool = False
+    until: threading.Event | None = None
 
 
 def file_of(size: int, seed: int = 1) -> bytes:
@@ -150,6 +151,8 @@ class RangeServer:
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
         head = f"HTTP/1.1 {reply.status}\r\n{fields}"
         sock.sendall(head.encode("latin-1") + b"\r\n" + reply.body[: reply.cut])
+        if reply.until is not None:
+            reply.until.wait(10)
         if reply.reset:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         return reply.cut is None

@@ -1,0 +1,80 @@
+"""What befalls one part of a download while the others go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import client
+from tests.download_server import Asked, RangeServer, Reply, file_of
+from tests.leaks import no_leaks
+
+CONTENT = file_of((5 << 20) + 17)
+AGAIN = client.Retry(5, backoff_factor=0)
+
+
+@pytest.fixture
+def session() -> Iterator[client.Session]:
+    with no_leaks(), client.Session(workers=4, trust_env=False, timeout=10) as session:
+        yield session
+
+
+@pytest.fixture
+def origin() -> Iterator[RangeServer]:
+    with RangeServer(CONTENT) as origin:
+        yield origin
+
+
+def test_a_part_that_falls_silent_goes_on_elsewhere_where_it_stopped(
+    session: client.Session, origin: RangeServer, tmp_path: Path
+) -> None:
+    """What had come before the silence is on disk, and stays; the other parts don't wait for this one."""
+    over = threading.Event()
+    stalled: list[Asked] = []
+
+    def stall(asked: Asked, reply: Reply) -> Reply:
+        if asked.first and not stalled:
+            stalled.append(asked)
+            return reply._replace(cut=100_000, until=over)
+        return reply
+
+    origin.fault = stall
+    session.download(origin.url, tmp_path / "out", parts=3, retries=AGAIN, timeout=(5, 0.3))
+    over.set()
+
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    assert stalled[0].first is not None
+    assert (stalled[0].first + 100_000, stalled[0].last) in origin.ranges
+
+
+def test_a_part_that_is_redirected_to_another_version_is_not_mixed_in(
+    session: client.Session, origin: RangeServer, tmp_path: Path
+) -> None:
+    """Mirrors behind one name may be out of step."""
+    with RangeServer(file_of(len(CONTENT), 2)) as mirror:
+        mirror.etag = '"two"'
+        origin.fault = lambda asked, reply: (
+            Reply("302 Found", {"Location": mirror.url}, b"") if asked.first else reply
+        )
+        session.download(origin.url, tmp_path / "out", parts=3)
+
+        assert (tmp_path / "out").read_bytes() in (CONTENT, mirror.content)
+
+
+def test_what_had_come_before_an_error_status_is_of_use_later(
+    session: client.Session, origin: RangeServer, tmp_path: Path
+) -> None:
+    """The signature in a URL runs out, for instance."""
+    expired = Reply("403 Forbidden", {}, b"expired")
+    origin.fault = lambda asked, reply: expired if asked.number else reply
+    with pytest.raises(client.HTTPError):
+        session.download(origin.url, tmp_path / "out", parts=3)
+    assert not (tmp_path / "out").exists()
+    origin.fault = None
+    done = session.download(origin.url, tmp_path / "out", parts=3)
+
+    assert done.resumed_from > 0
+    assert (tmp_path / "out").read_bytes() == CONTENT
