@@ -119,7 +119,8 @@ def test_an_answer_during_the_upload_is_returned_though_the_connection_is_reset(
 
 
 @pytest.mark.parametrize("way", ["http+unix", "uds"])
-def test_a_unix_socket_is_spoken_to(tmp_path: Path, way: str) -> None:
+def test_a_unix_socket_is_spoken_to_and_no_proxy(tmp_path: Path, way: str) -> None:
+    """Programs that talk to a daemon inherit ``http_proxy`` too; its password is none of the daemon's business."""
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -136,11 +137,13 @@ def test_a_unix_socket_is_spoken_to(tmp_path: Path, way: str) -> None:
         thread.start()
         uds = str(path) if way == "uds" else None
         url = "http://docker/info" if uds else f"http+unix://{str(path).replace('/', '%2F')}/info"
-        with client.Session(uds=uds, trust_env=False) as session:
+        proxies = {"all": "http://user:hunter2@127.0.0.1:1"}
+        with client.Session(uds=uds, trust_env=False, proxies=proxies) as session:
             assert "ok" == session.get(url).text
         thread.join()
 
     assert heads[0].startswith(b"GET /info HTTP/1.1\r\n")
+    assert b"Proxy" not in heads[0]
 
 
 def test_socks_leads_to_the_origin(scripted_server: ScriptedServer, session: client.Session) -> None:
@@ -151,6 +154,22 @@ def test_socks_leads_to_the_origin(scripted_server: ScriptedServer, session: cli
         assert "ok" == session.get(scripted_server.url).text
 
     assert [(b"user:secret", "127.0.0.1", scripted_server.port)] == proxy.requests
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "https://10.0.0.1/", "http://[::ffff:10.0.0.1]/"])
+def test_the_filter_judges_an_address_that_a_proxy_is_to_connect_to(
+    scripted_server: ScriptedServer, url: str
+) -> None:
+    """A name is the proxy's to look up; an address in the URL can be judged here, also on a connection that is open."""
+    proxy = f"http://127.0.0.1:{scripted_server.port}"
+    scripted_server.answer(OK)
+
+    with client.Session(
+        trust_env=False, proxies={"all": proxy}, address_filter=lambda ip: ip != "10.0.0.1"
+    ) as session:
+        session.get("http://192.0.2.1/")
+        with pytest.raises(client.AddressNotAllowed):
+            session.get(url)
 
 
 def test_an_https_proxy_has_tls_settings_of_its_own(

@@ -93,7 +93,8 @@ class NetworkOptions:
         address_filter: Called with each address (an IP address as str, or the path of a Unix socket) right
             before it is connected to; a false answer forbids it. An IPv4 address in IPv6 form is given as
             IPv4, and ``0.0.0.0`` and ``::`` as the loopback that systems take them for. Through an http, https
-            or socks5h proxy it sees the address of the proxy: the origin's is known only there.
+            or socks5h proxy it sees the address of the proxy, and the origin's only if its URL has an IP address:
+            a name is looked up by the proxy.
         local_address: IP address to connect from; the origin's addresses of the other family are left out.
         socket_options: (level, name, value) for `setsockopt` on each TCP socket, before it connects.
         response_limits: What may come in on them; None for the defaults.

@@ -23,6 +23,7 @@ from client.transport.cancel import CancelToken
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import NetworkOptions, Route, dial
 from client.transport.exchange import exchange
+from client.transport.pool_key import direct_key, proxied_key
 from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
 from client.transport.pool_log import tell_closed, tell_handed_over, tell_made, why_unfit
 from client.transport.pool_queue import Place, QueuedCall
@@ -93,13 +94,16 @@ class ConnectionPool:
         if not self._abandoned.empty():
             self._reap()
         started_at = monotonic()
-        url, proxy = request.url, call.proxy
-        if proxy is None:
+        url = request.url
+        if call.proxy is None:  # `direct_key`, without the call
             key: Any = url.origin if url.scheme == "http" else (url.origin, call.tls)
+        elif self.uds is None:
+            key = proxied_key(url, call, self.options)
         else:
-            # A plain http request looks the same to the proxy whatever its origin, so the connection is shared.
-            shared = url.scheme == "http" and proxy.scheme in ("http", "https")
-            key = (None, proxy) if shared else (url.origin, call.tls, proxy)
+            call.proxy = (
+                None  # no proxy leads to a Unix socket, and its server is not to see the proxy's credentials
+            )
+            key = direct_key(url, call)
         connection, turns, acquired_at = None, 0, started_at
         try:
             if not call.fresh:
@@ -288,14 +292,8 @@ class ConnectionPool:
         url = request.url
         if url.scheme == "https":
             call.tls.context()  # a broken setting shows before a connection is made, and takes none of its time
-        route = Route(
-            url.scheme,
-            url.host,
-            url.port,
-            proxy=call.proxy,
-            tls=call.tls if url.scheme == "https" else None,
-            uds=self.uds or url.socket_path,
-        )
+        uds = self.uds or url.socket_path
+        route = Route(url.scheme, url.host, url.port, proxy=call.proxy, tls=call.tls, uds=uds)
         dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
         try:
             connection = HTTPConnection(

@@ -180,7 +180,7 @@ class FaultyRelay:
     Attributes:
         port: Where it listens.
         accepted: How many connections there have been.
-        struck: How many of each kind of fault were chosen.
+        struck: How many of each kind of fault were chosen, for each sender where it strikes one.
     """
 
     def __init__(self, origin_port: int, choose: Callable[[int], Fault]) -> None:
@@ -253,7 +253,8 @@ class FaultyRelay:
             return
         fault = self._choose(self.accepted)
         self.accepted += 1
-        self.struck[type(fault).__name__] = self.struck.get(type(fault).__name__, 0) + 1
+        name = " of ".join(filter(None, (type(fault).__name__, getattr(fault, "sender", None))))
+        self.struck[name] = self.struck.get(name, 0) + 1
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(fault, Refuse):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
