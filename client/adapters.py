@@ -189,11 +189,7 @@ class HTTPAdapter(BaseAdapter):
         else:
             tls = self._remembered(tls)
         timeouts = _timeouts(timeout, given)
-        settings = (
-            {}
-            if given is None
-            else {name: getattr(given, name) for name in CallOptions.__slots__ if name != "bounds_body"}
-        )
+        settings = {} if given is None else given.as_arguments()
         is_seen = self._is_seen("send") or self._builds  # who overrides one may want to read the body himself
         settings |= {"timeouts": timeouts, "tls": tls, "stream": stream or is_seen}
         if self.max_retries.total != 0:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from client.response_limits import DEFAULT_RESPONSE_LIMITS
 from client.setting_checks import check
+from client.timeouts import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ class CallOptions:
     """
 
     __slots__ = (
+        "_endless",
         "allow_redirects",
         "bounds_body",
         "expect",
@@ -96,6 +98,17 @@ class CallOptions:
         )
         self.on_retry: Callable[[Attempt], object] | None = on_retry
 
+        # Without a total limit a deadline has no beginning, so one serves every call.
+        self._endless: Deadline | None = Deadline(timeouts) if timeouts.total is None else None
+
+    def deadline(self) -> Deadline:
+        """Return the deadline of a call that begins now."""
+        return self._endless or Deadline(self.timeouts)
+
     def as_arguments(self) -> dict[str, Any]:
         """Return what the constructor takes."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "bounds_body"}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in _DERIVED}
+
+
+#: Attributes that the constructor works out.
+_DERIVED: Final = frozenset({"_endless", "bounds_body"})

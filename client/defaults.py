@@ -187,7 +187,7 @@ class Defaults:
         """Merge a call's arguments with the session's defaults into a request that is ready to be sent."""
         base = None if self.base_url is None else parse_url(self.base_url)
         target = parse_url(url) if base is None else resolve_on_base(base, url)
-        netrc = self._surroundings().netrc
+        netrc = (self._environment or self._surroundings()).netrc
         if (
             headers is None
             and params is None

@@ -9,6 +9,7 @@ is a policy that decides; only this room acts on what they say.
 from __future__ import annotations
 
 from os import urandom
+from sys import modules
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,6 @@ from client.retries import (
     why_not_resent,
 )
 from client.seams import call_hooks, send_through
-from client.timeouts import Deadline
 from client.transport.cancel import CancelToken
 from client.transport.wire import Call, WireRequest
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from client.call_options import CallOptions
     from client.request import PreparedRequest
     from client.session import Session
+    from client.timeouts import Deadline
     from client.transport.wire import Body, Transport, WireResponse
     from client.url import URL
 
@@ -61,14 +62,13 @@ def run(
         RequestException: Any of the tree; ``request`` is the hop that failed.
         Exception: Whatever a hook, an auth flow or a body's iterator raises.
     """
-    deadline = Deadline(options.timeouts)
-    call = Call(
-        deadline,
-        options.tls,
-        cancel=cancel,
-        on_informational=session.on_informational,
-        trace=session.trace,
-    )
+    call = Call.plain(options.deadline(), options.tls)
+    if cancel is not None:
+        call.cancel = cancel
+    if session.on_informational is not None:
+        call.on_informational = session.on_informational
+    if session.trace is not None:
+        call.trace = session.trace
     history: list[Response] = []
     hops = 0
     while True:
@@ -95,7 +95,7 @@ def run(
         request = following
     if history:
         response._history = history
-    if not options.stream and response._content is False:
+    if response._content is False and not options.stream:
         response.content  # noqa: B018  # reads the body
     return response
 
@@ -134,31 +134,31 @@ def _answer(
 
 def _hop(session: Session, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
     """Send *request*, more than once if need be, and return the response of this very URL."""
-    url = _url_of(request)
-    request.method = checked_method(
-        request.method
-    )  # the caller, a hook or an auth object may have assigned it
-    if session.cookies or request._cookies is not None:
+    url = request._url or _url_of(request)
+    # The caller, a hook or an auth object may have assigned it.
+    request.method = checked_method(request.method)
+    if session._cookies or request._cookies is not None:
         add_cookies(session, request)
-    call.proxy = None if options.proxies is None else options.proxies.choose(url)
+    if options.proxies is not None:
+        call.proxy = options.proxies.choose(url)
     adapter = session._adapter_for(url)
     if adapter is None:
         response = transact(session._transport, request, options, call)
     else:
         response = send_through(adapter, request, options, call)
-    _keep_cookies(session, url, response)
-    if request.hooks and request.hooks.get("response"):
+    if response._has_field(b"set-cookie"):
+        _keep_cookies(session, url, response)
+    if request._hooks is not None and request._hooks.get("response"):
         answer = response
         response = call_hooks(session, request, answer, options, call)
-        if response is not answer:
+        if response is not answer and response._has_field(b"set-cookie"):
             _keep_cookies(session, url, response)
     return response
 
 
 def _keep_cookies(session: Session, url: URL, response: Response) -> None:
-    if response._has_field(b"set-cookie"):
-        set_cookies = [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
-        session.cookies.store(url, set_cookies, time())
+    set_cookies = [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
+    session.cookies.store(url, set_cookies, time())
 
 
 def transact(transport: Transport, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
@@ -170,13 +170,7 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
     Raises:
         RequestException: ``request`` and ``attempts`` are set.
     """
-    wire_request = WireRequest(
-        request.method,  # type: ignore[arg-type]  # set, see `run`
-        _url_of(request),
-        request.wire_fields(),
-        request.wire_body(),
-        request.wire_trailers(),
-    )
+    wire_request = request.for_wire()
     progress = options.progress
     if wire_request.body is not None:
         if options.expect or request._field("Expect") is not None:
@@ -188,13 +182,9 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
     while True:
         started = monotonic()
         try:
-            is_first = call.began is None
+            round_trip = transport.round_trip if call.began is None else _resumer(transport)
             response = Response._from_wire(
-                (transport.round_trip if is_first else _resumer(transport))(wire_request, call),
-                request,
-                options,
-                started=started,
-                progress=progress,
+                round_trip(wire_request, call), request, options, started, progress
             )
             call.began = call.began or started
             if response.status_code == REQUEST_TIMEOUT:
@@ -202,7 +192,8 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
                 if tries.go_on_instead_of(response):
                     continue
             if not options.stream and response.status_code not in REDIRECT_STATUSES:
-                response.content  # noqa: B018  # a body that breaks off is a reason to try again
+                # Now, since a body that breaks off is a reason to try again. As `content` does it, a call less.
+                response._content = response._read_content()
         except RequestException as error:
             if error.request is None:
                 error.request = request
@@ -213,7 +204,8 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
             tries = tries or _Tries(transport, wire_request, options, call)
             tries.go_on_after(error)
             continue
-        _tell_response(response, wire_request)
+        if "logging" in modules:  # who asks for a logger would find it out as well, for a price
+            _tell_response(response, wire_request)
         if call.expect and response.status_code == _EXPECTATION_FAILED:
             _let_go(response)
             wire_request.headers = [field for field in wire_request.headers if field[0].lower() != b"expect"]

@@ -23,6 +23,7 @@ from client.headers import (
     encode_trailers,
 )
 from client.hooks import Hooked, Hooks
+from client.transport.wire import WireRequest
 from client.url import URL, parse_url
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ class PreparedRequest(Hooked):
 
     Attributes:
         method: Upper case; None before `prepare_method`.
-        hooks: As in `Request`.
         body: What is sent: str (UTF-8), bytes, a binary file, an iterable, a callable or a `Body`; None for
             none.
         trailers: Fields to send after the body, or a callable that returns them; None for none.
     """
 
+    # Class-level defaults, so that a request costs only what it sets itself.
     method: str | None = None
     body: Any = None
     trailers: Any = None
@@ -72,9 +73,7 @@ class PreparedRequest(Hooked):
     _under_way: Any = None
     #: An auth object with an `auth_flow`, for whoever drives the exchange.
     _auth: Any = None
-
-    def __init__(self) -> None:
-        self.hooks: Hooks = {"response": []}
+    _hooks: Hooks | None = None
 
     @classmethod
     def quick(cls, method: str, url: URL, fields: list[tuple[bytes, bytes]]) -> PreparedRequest:
@@ -85,11 +84,10 @@ class PreparedRequest(Hooked):
             url: Where to.
             fields: Encoded fields; none of them Host, Content-Length or Transfer-Encoding. Not changed.
         """
-        self = cls.__new__(cls)
+        self = cls()
         self.method = method
         self._url = url
         self._fields = fields
-        self.hooks = {"response": []}
         return self
 
     # -- the steps of preparing, in their order ------------------------------------------------------------
@@ -266,6 +264,17 @@ class PreparedRequest(Hooked):
         self._url = None if url is None else parse_url(url)
 
     @property
+    def hooks(self) -> Hooks:
+        """As in `Request`."""
+        if self._hooks is None:
+            self._hooks = {"response": []}
+        return self._hooks
+
+    @hooks.setter
+    def hooks(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+
+    @property
     def path_url(self) -> str:
         """Path and query, as in the request line."""
         return "/" if self._url is None else self._url.target.decode()
@@ -311,7 +320,7 @@ class PreparedRequest(Hooked):
             state["_wire"] = (gone, gone)
         if callable(self.trailers):
             state["trailers"] = _lost
-        state["hooks"] = {
+        state["_hooks"] = {
             event: [_lost if "<" in getattr(hook, "__qualname__", "") else hook for hook in hooks]
             for event, hooks in self.hooks.items()
         }
@@ -322,6 +331,21 @@ class PreparedRequest(Hooked):
         return f"<PreparedRequest [{self.method}]>"
 
     # -- for the wire --------------------------------------------------------------------------------------
+
+    def for_wire(self) -> WireRequest:
+        """Return this request as a transport takes it.
+
+        Raises:
+            InvalidRequest: It has no URL, or see `wire_fields`, `wire_body` and `wire_trailers`.
+        """
+        fields = self.wire_fields()  # which asks for the URL
+        return WireRequest(
+            self.method,  # type: ignore[arg-type]  # set, since the URL is
+            self._url,  # type: ignore[arg-type]  # as above
+            fields,
+            None if self.body is None else self.wire_body(),
+            None if self.trailers is None else self.wire_trailers(),
+        )
 
     def wire_fields(self) -> list[tuple[bytes, bytes]]:
         """Return the fields to send, Host first and the framing of `body` as it is now included.
@@ -336,9 +360,10 @@ class PreparedRequest(Hooked):
             raise InvalidRequest("The request has no URL; prepare it first")
         if self._headers is None and self.trailers is None:
             fields = [(b"Host", url.host_header), *(self._fields or ())]
-            framing = self._framing()
-            if framing is not None:
-                fields.append(framing)
+            if self.body is not None or self.method in _WITH_CONTENT:
+                framing = self._framing()
+                if framing is not None:
+                    fields.append(framing)
             return fields
         headers = self.headers
         self._frame(headers)

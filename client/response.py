@@ -75,12 +75,11 @@ class Response(ResponseHead):
         wire: WireResponse,
         request: PreparedRequest,
         options: CallOptions,
-        *,
         started: float,
         progress: Callable[[int, int | None], object] | None = None,
     ) -> Response:
         """Wrap *wire*, whose head has just arrived; *started* is when its request set out (monotonic seconds)."""
-        self = cls.__new__(cls)
+        self = cls()
         self._wire = wire
         self.status_code = wire.status
         self.request = request
@@ -304,7 +303,13 @@ class Response(ResponseHead):
         wire = self._wire
         if wire is None and self._raw is None and not self._gone:
             return None
-        if self._body is None and wire is not None and self._is_plain():
+        if (
+            self._body is None
+            and wire is not None
+            and self._max_body is self._max_ratio is self._progress is None
+            and not wire.has_field(b"content-encoding")
+        ):
+            # The bytes on the wire are the content, and nobody wants to count them.
             try:
                 return wire.read(None)
             except RequestException as error:
@@ -315,12 +320,6 @@ class Response(ResponseHead):
         if body.consumed and body.error is None:
             raise self._consumed("a part of this body was streamed before; the whole cannot be had any more")
         return body.read_all()
-
-    def _is_plain(self) -> bool:
-        """True if the bytes on the wire are the content, and nobody wants to count them."""
-        if self._max_body is not None or self._max_ratio is not None or self._progress is not None:
-            return False
-        return not self._has_field(b"content-encoding")
 
     def _unread_body(self) -> ResponseBody:
         """Return the body, unless nothing of it is left."""

@@ -242,6 +242,8 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
     def get(self, url: str | bytes | URL, params: Any = None, **arguments: Unpack[GetArguments]) -> Response:
         """Send a GET request; see `request`."""
         if params is None:  # and never by position: an overridden `request` may have another order
+            if not arguments:  # to pass on no arguments costs more than to look
+                return self.request("GET", url)
             return self.request("GET", url, **arguments)
         return self.request("GET", url, params=params, **arguments)
 
