@@ -14,7 +14,7 @@ import random
 import sys
 from pathlib import Path
 
-from tests.soak.gauges import growth_per_minute
+from tests.soak.gauges import growth_per_minute, use_one_heap
 from tests.soak.rounds import MOST_BLOCKS, MOST_MEMORY, Soak, replay
 
 MEBIBYTE = 1 << 20
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--figures", type=Path, help="file for the figures, as JSON")
     parser.add_argument("--plot", type=Path, help="file for the plot, as SVG; needs matplotlib")
     arguments = parser.parse_args()
+    use_one_heap()
     soak = Soak(
         60 * arguments.minutes, arguments.seed, callers=arguments.callers, first_round=arguments.round
     )
@@ -46,6 +47,7 @@ def main() -> int:
     for what in wrong:
         sys.stdout.write(f"VIOLATED: {what}\n")
     if wrong:
+        sys.stdout.write(f"all of it again: make soak MINUTES={arguments.minutes:g} SEED={arguments.seed}\n")
         sys.stdout.write(f"{replay(arguments.seed, arguments.round + soak.rounds - 1)}\n")
     return 1 if wrong else 0
 

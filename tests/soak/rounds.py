@@ -33,7 +33,7 @@ STUCK: Final = 60.0
 
 #: What the second half of a run may grow by, at rest: so much a minute, of memory in bytes and of blocks that Python's
 #: allocator has handed out. A request that left one block behind would come to many thousand blocks a minute.
-MOST_MEMORY: Final = 1 << 20
+MOST_MEMORY: Final = 256 << 10
 MOST_BLOCKS: Final = 1000
 
 #: Seconds in which everything must be back to nothing once the callers have stopped.
@@ -200,4 +200,4 @@ class Soak:
 
 def replay(seed: str, number: int) -> str:
     """Say how to have round *number* again."""
-    return f"again: make soak MINUTES=1 SEED={seed} ROUND={number}"
+    return f"again, from that round on: make soak MINUTES=1 SEED={seed} ROUND={number}"
