@@ -306,7 +306,9 @@ class Response(ResponseHead):
         if (
             self._body is None
             and wire is not None
-            and self._max_body is self._max_ratio is self._progress is None
+            and self._max_body is None
+            and self._max_ratio is None
+            and self._progress is None
             and not wire.has_field(b"content-encoding")
         ):
             # The bytes on the wire are the content, and nobody wants to count them.
