@@ -209,7 +209,9 @@ class HTTPAdapter(BaseAdapter):
         if call is not None:
             call.began = own.began
         if self._builds:
-            return self.build_response(request, response.raw)
+            tries, response = response.attempts, self.build_response(request, response.raw)
+            response.attempts = tries
+            return response
         response.connection = self
         return response
 
