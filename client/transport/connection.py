@@ -5,14 +5,15 @@ A connection has one owner at a time: the pool, the exchange that sends and wait
 still streams from it.  Only the owner closes the descriptor; anybody may `abort`.
 
 Kernel timeouts (SO_RCVTIMEO, SO_SNDTIMEO) bound each wait on plain TCP under Linux, since a Python socket
-timeout costs one more system call every time.  Under TLS the ssl module retries through them for ever, and
-elsewhere their form differs: there, `settimeout` does it.
+timeout costs one more system call every time.  Under TLS the ssl module retries through them for ever, so does
+Python itself where a timer's signals interrupt them, and elsewhere their form differs: there, `settimeout` does it.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -61,13 +62,13 @@ class HTTPConnection:
         limits: What may come in on it.
 
     Attributes:
+        is_kernel_timed: Whether the kernel bounds its waits; the descriptor blocks then.
         error: What a wait on this connection must raise once `abort` was called; None before.
         reused: True once it has served a request.
         turns: How often it was given back to the pool; another number means another user.
     """
 
     __slots__ = (
-        "_is_kernel_timed",
         "_lock",
         "_poll",
         "_receive_limit",
@@ -81,6 +82,7 @@ class HTTPConnection:
         "generation",
         "idle_limit",
         "info",
+        "is_kernel_timed",
         "is_tls",
         "key",
         "limits",
@@ -110,7 +112,7 @@ class HTTPConnection:
             protocol.CLIENT, limits=limits, coalesce_chunks=True
         )
         self.is_tls: bool = info.tls_version is not None
-        self._is_kernel_timed = _HAS_KERNEL_TIMEOUTS and not self.is_tls
+        self.is_kernel_timed: bool = _HAS_KERNEL_TIMEOUTS and not self.is_tls and not _has_timer()
         self._receive_limit: float | None = None
         self._send_limit: float | None = None
         self._lock = allocate_lock()
@@ -131,7 +133,7 @@ class HTTPConnection:
         if before is not None and seconds is not None and -0.001 < before - seconds < 0.001:
             return
         self._receive_limit = seconds
-        if self._is_kernel_timed:
+        if self.is_kernel_timed:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _as_timeval(seconds))
         else:
             self._send_limit = seconds
@@ -139,7 +141,7 @@ class HTTPConnection:
 
     def _limit_send(self, seconds: float | None) -> None:
         """Bound the next sends, as `_limit_receive` does the receives."""
-        if not self._is_kernel_timed:
+        if not self.is_kernel_timed:
             self._limit_receive(seconds)
             return
         before = self._send_limit
@@ -210,10 +212,11 @@ class HTTPConnection:
     def receive_ready(self) -> bytes | None:
         """Return what has arrived without waiting; None if nothing has, ``b""`` at the end or on a reset."""
         try:
-            if self.is_tls:
-                self._limit_receive(0.0)
-                return self.sock.recv(RECEIVE_SIZE)
-            return self.sock.recv(RECEIVE_SIZE, _DONT_WAIT)
+            if self.is_kernel_timed:
+                return self.sock.recv(RECEIVE_SIZE, _DONT_WAIT)
+            # The flag would not do: ssl takes none, and a socket with a timeout waits before it calls.
+            self._limit_receive(0.0)
+            return self.sock.recv(RECEIVE_SIZE)
         except OSError as error:
             return None if _is_would_block(error) else b""
 
@@ -261,8 +264,9 @@ class HTTPConnection:
             OSError: The connection broke; see `write_failure`.
         """
         try:
+            if not self.is_kernel_timed:
+                self._limit_receive(0.0)  # as in `receive_ready`
             if self.is_tls:
-                self._limit_receive(0.0)
                 return self.sock.send(memoryview(parts[0])[:_SLICE])
             if len(parts) == 1 or not _HAS_SENDMSG:
                 return self.sock.send(memoryview(parts[0])[:_SLICE], _DONT_WAIT)
@@ -279,7 +283,7 @@ class HTTPConnection:
             InvalidBody: The file ends before the span does.
             OSError: As `FileSpan.send`.
         """
-        if not self._is_kernel_timed:
+        if not self.is_kernel_timed:
             self._limit_receive(0.0)
             return self._send_span(span, start)
         # The call knows no MSG_DONTWAIT.
@@ -427,6 +431,16 @@ else:  # Windows
             [descriptor], [descriptor] if for_write else [], [descriptor], seconds
         )
         return bool(readable or broken), bool(writable or broken)
+
+
+def _has_timer() -> bool:
+    """Say whether this process gets signals in a steady beat, as a profiler has them.
+
+    Python calls `recv` again after a signal, and the kernel begins its timeout anew; beats that are closer than the
+    timeout would make it wait for ever. (Python's own timeout goes on counting.)
+    """
+    timers = (getattr(signal, name, None) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF"))
+    return any(timer is not None and signal.getitimer(timer)[0] for timer in timers)
 
 
 def _as_timeval(seconds: float | None) -> bytes:

@@ -93,14 +93,15 @@ def splice(stream: ResponseStream, pipe: Pipe, descriptor: int, offset: int, siz
 
     Returns:
         Their count; 0 if the body is complete; None if the next bytes cannot be had in this way (they are here already,
-        or are more than body, or come through TLS), so that `ResponseStream.readinto` must read them.
+        or are more than body, or come through TLS or a descriptor that does not block), so that
+        `ResponseStream.readinto` must read them.
 
     Raises:
         IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `ResponseStream.read`.
         OSError: What the disk says.
     """
     connection = stream.connection
-    if stream._buffer or stream._finished or connection.is_tls:
+    if stream._buffer or stream._finished or not connection.is_kernel_timed:
         return None
     run = min(size, connection.engine.passthrough_available())
     if run < LEAST_SPLICE:
