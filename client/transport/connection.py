@@ -440,7 +440,7 @@ def _has_timer() -> bool:
     timeout would make it wait for ever. (Python's own timeout goes on counting.)
     """
     timers = (getattr(signal, name, None) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF"))
-    return any(timer is not None and signal.getitimer(timer)[0] for timer in timers)
+    return any(timer is not None and signal.getitimer(timer)[1] for timer in timers)
 
 
 def _as_timeval(seconds: float | None) -> bytes:
