@@ -225,14 +225,15 @@ def _reach(
     """Connect to the first station of *route*: the Unix socket, the proxy, or the origin itself."""
     if route.uds is not None:
         address = Address(int(socket.AF_UNIX), route.uds)
-        with steps.step("connect", address=route.uds):
-            return connect_unix(address, options, waiter), address
+        return steps.connected(
+            lambda: (connect_unix(address, options, waiter), address), {"address": route.uds}
+        )
     host, port = (route.host, route.port) if route.proxy is None else (route.proxy.host, route.proxy.port)
     try:
         with steps.step("dns", host=host):
             addresses = _of_local_family(resolve(host, port, options.resolver, waiter), host, options)
-        with steps.step("connect", host=host, port=port, addresses=[address.text for address in addresses]):
-            return connect(addresses, host, port, options, waiter)
+        facts = {"host": host, "port": port, "addresses": [address.text for address in addresses]}
+        return steps.connected(lambda: connect(addresses, host, port, options, waiter), facts)
     except (ConnectTimeout, AddressNotAllowed):
         raise
     except ConnectError as error:
@@ -355,3 +356,17 @@ class _Steps:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
             if self._trace is not None:
                 self._trace(f"{name}.{outcome}", {**facts, "seconds": seconds})
+
+    def connected(
+        self, connect: Callable[[], tuple[socket.socket, Address]], facts: dict[str, Any]
+    ) -> tuple[socket.socket, Address]:
+        """Do the step that opens the socket, and close it if the trace raises when told so."""
+        sock = None
+        try:
+            with self.step("connect", **facts):
+                sock, address = connect()
+        except BaseException:
+            if sock is not None:
+                sock.close()
+            raise
+        return sock, address

@@ -364,3 +364,17 @@ def test_a_step_that_fails_is_traced_too() -> None:
             pass
 
     assert ["dns.start", "dns.end", "connect.start", "connect.failed"] == events
+
+
+@pytest.mark.parametrize("event", ["dns.start", "connect.end", "connect.start"])
+def test_a_trace_that_raises_leaves_no_socket_behind(scripted_server: ScriptedServer, event: str) -> None:
+    if event == "connect.end":
+        scripted_server.script(ExpectClosed())
+
+    def trace(name: str, facts: dict[str, Any]) -> None:
+        if name == event:
+            raise LookupError(name)
+
+    with pytest.raises(LookupError):
+        with dialed(Route("http", "127.0.0.1", scripted_server.port), trace=trace):
+            pass
