@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence, Sized
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from client.exceptions import FileModeWarning, InvalidBody, InvalidJSONError, UnrewindableBodyError
@@ -286,12 +287,18 @@ def encode_json(document: Any) -> bytes:
     Raises:
         InvalidJSONError: It holds NaN or an infinity, which JSON has not, or an object without JSON form.
     """
-    import json
-
     try:
-        return json.dumps(document, allow_nan=False).encode()
+        return _json_encoder()(document).encode()
     except (ValueError, TypeError, RecursionError) as cause:
         raise InvalidJSONError(f"json= cannot be written as JSON: {cause}") from cause
+
+
+@cache
+def _json_encoder() -> Callable[[Any], str]:
+    """Return what writes JSON; made once, which `json.dumps` does only where it is asked for nothing special."""
+    import json
+
+    return json.JSONEncoder(allow_nan=False).encode
 
 
 def wire_body(data: Any, argument: str = "data") -> bytes | Body | None:

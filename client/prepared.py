@@ -177,10 +177,13 @@ class PreparedRequest(Hooked):
             encoded = encode_body(data, json)
         body, content_type = encoded
         wire = wire_body(body)
-        if not isinstance(wire, bytes | None) and wire.length is None:
-            self._take_announced_length(wire)
-        # A stream is shown as the object that the caller gave, as in requests.
-        self.body = body.source if isinstance(body, (FileBody, IterableBody, CallableBody)) else body
+        if wire is None or isinstance(wire, bytes):
+            self.body = body
+        else:
+            if wire.length is None:
+                self._take_announced_length(wire)
+            # A stream is shown as the object that the caller gave, as in requests.
+            self.body = body.source if isinstance(body, (FileBody, IterableBody, CallableBody)) else body
         self._wire = (self.body, wire)
         if content_type is not None and not self._field("Content-Type"):
             self._add_field(b"Content-Type", content_type)
@@ -455,9 +458,10 @@ class PreparedRequest(Hooked):
             value = self._headers.get(name)
             return None if value is None else encode_field(name, value)[1].decode("latin-1")
         wanted = name.lower().encode()
-        return next(
-            (value.decode("latin-1") for key, value in self._fields or () if key.lower() == wanted), None
-        )
+        for key, value in self._fields or ():
+            if len(key) == len(wanted) and key.lower() == wanted:
+                return value.decode("latin-1")
+        return None
 
     def _add_field(self, name: bytes, value: bytes) -> None:
         if self._headers is not None:

@@ -6,9 +6,9 @@ closed.  A body is complete when the framing says so, never because the peer wen
 
 from __future__ import annotations
 
-from io import BytesIO
+from io import BufferedReader, BytesIO, RawIOBase
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from client import protocol
 from client.exceptions import (
@@ -35,6 +35,12 @@ __all__ = ["Owner", "ResponseStream"]
 #: A buffer for a whole body grows by at most this many bytes at a time: they are still in the processor's cache
 #: when they are received into.
 _LARGEST_STEP: Final = 1 << 20
+
+#: A body, or a chunk, of a known length between these is read into one object of that length. Only what has arrived
+#: takes memory of it, but no peer may reserve addresses without limit.
+_LEAST_EXACT: Final = 65536
+_MOST_EXACT: Final = 64 << 20
+_REMAINDER: Final = 512  # of the length by this goes through a buffer of this size
 
 #: A run of body bytes must be this long before reading past the engine pays.
 _PASSTHROUGH_MIN: Final = 32768
@@ -187,8 +193,23 @@ class ResponseStream(Answer):
             return len(data)
 
     def _read_rest(self) -> bytes:
-        """Read to the end of the body, into one buffer that at most doubles: never by what the peer announces."""
-        whole, self._buffer = bytes(self._buffer), b""
+        """Read to the end of the body: into one object of its length where that is known, else a growing buffer."""
+        run = 0 if self._finished else self.connection.engine.passthrough_available()
+        if _LEAST_EXACT <= run <= _MOST_EXACT:
+            # What arrives goes straight into the bytes object that is returned, whose memory nobody has cleared before.
+            receiver = _Receiver(self)
+            whole = BufferedReader(receiver, _REMAINDER).read(len(self._buffer) + run)
+            if receiver.error is not None:
+                receiver.error.__dict__.setdefault("partial", whole)
+                raise receiver.error
+            if self._finished:  # else it was one chunk of several
+                return whole
+        else:
+            whole, self._buffer = bytes(self._buffer), b""
+        return self._read_growing(whole)
+
+    def _read_growing(self, whole: bytes) -> bytes:
+        """Read to the end of the body behind *whole*, into a buffer that at most doubles, whatever is announced."""
         collected = BytesIO()
         collected.write(whole)
         filled = room = len(whole)
@@ -428,6 +449,28 @@ class ResponseStream(Answer):
         if not self._finished:
             self._finished = True
             self.owner.abandon(self.connection)
+
+
+class _Receiver(RawIOBase):
+    """What `io.BufferedReader` reads a body from; it would lose what came before an error, so that ends the file."""
+
+    def __init__(self, stream: ResponseStream) -> None:
+        self._stream = stream
+        self.error: ChunkedEncodingError | Timeout | None = None
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Receive into *buffer*, a view that is released: its memory is gone before a traceback is."""
+        try:
+            return self._stream.readinto(buffer)
+        except (ChunkedEncodingError, Timeout) as error:
+            self.error = error
+            return 0
+        finally:
+            buffer.release()
 
 
 def _keep_alive_seconds(headers: protocol.Headers) -> float | None:

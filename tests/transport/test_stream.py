@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -120,6 +121,28 @@ def test_a_body_is_the_same_however_it_is_framed_and_read(
     assert ([(b"X-Sum", b"7")] if "chunks" in framing else []) == response.trailers
     if framing != "close":
         assert pool.round_trip(a_request(scripted_server.url), a_call()).reused
+
+
+@pytest.mark.parametrize("announced", [200_000, 64 << 20, 10 << 30, 1 << 60])
+def test_what_is_announced_takes_no_memory_before_it_arrives(
+    scripted_server: ScriptedServer, pool: ConnectionPool, announced: int
+) -> None:
+    """The largest would not fit any machine; what arrived of each is kept."""
+    scripted_server.script(Expect(), Send(HEAD + b"Content-Length: %d\r\n\r\n" % announced + BODY[:150_000]))
+    response = pool.round_trip(a_request(scripted_server.url), a_call())
+    before = memory_in_use()
+
+    with pytest.raises(IncompleteBody) as caught:
+        response.read()
+
+    assert memory_in_use() - before < 16 << 20
+    assert BODY[:150_000] == caught.value.partial
+    assert (150_000, announced) == (caught.value.received, caught.value.expected)
+
+
+def memory_in_use() -> int:
+    """Return the most bytes of memory that this process has had so far, as far as it was touched."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_a_body_is_read_the_same_through_tls(scripted_tls_server: ScriptedServer, tls_authority: Any) -> None:
