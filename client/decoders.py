@@ -17,6 +17,7 @@ framing counted those bytes too. So it is ignored, as in browsers; brotli's libr
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,17 @@ BROTLI_LIMIT: Final = 64 * 1024
 
 #: RFC 9659: a sender must not use a larger zstd window than 8 MiB, so a receiver need not allocate one.
 ZSTD_WINDOW_LOG: Final = 23
+
+#: A body may be a row of members or frames, and each costs time even where it holds nothing. So many are free; beyond
+#: them each must hold so many bytes on average, or a few KiB of one coding that unpack to a row of empty members of
+#: another would keep the processor busy for minutes, without a byte for `max_body` or `max_ratio` to count.
+FREE_MEMBERS: Final = 1000
+LEAST_IN_MEMBER: Final = 16
+
+#: Bytes that a new member is given first, so that one which ends within them leaves no more to be handed back.
+_FIRST_PIECE: Final = 1024
+
+_PADDING: Final = re.compile(rb"\0*+")
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE_MAGIC: Final = b"\x2a\x4d\x18"  # preceded by a byte 0x50 to 0x5f (RFC 8878 section 3.1.2)
@@ -142,8 +154,11 @@ class _Coding:
 
     def __init__(self) -> None:
         self._input = b""
+        self._at = 0  # what of it has been used
         self._member: Any = None  # the library's decompressor, None between members
+        self._is_new = False  # the member has been given nothing yet
         self._members = 0
+        self._produced = 0
         self._over = False  # what follows is junk
 
     @classmethod
@@ -155,39 +170,58 @@ class _Coding:
     def complete(self) -> bool:
         if self._members == 0:
             return not self._input
-        return self._member is None
+        return self._member is None  # what is left over may be the beginning of a member, or junk
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """Yield the pieces that *data* and what was left before decode to."""
-        self._input += data
+        """Yield the pieces that *data* and what was left before decode to.
+
+        Raises:
+            ContentDecodingError: The data is broken, or a row of members that hold next to nothing.
+        """
+        self._input = self._input[self._at :] + data
+        self._at = 0
         while self._member is not None or self._begin():
+            before = self._at
             try:
                 output = self._step()
             except self.error as error:
-                self._input = b""
+                self._input, self._at = b"", 0
                 raise ContentDecodingError(f"{self.name}: {error}") from error
             if output:
+                self._produced += len(output)
                 yield output
-            elif self._member is not None:
+            elif self._member is not None and self._at in (before, len(self._input)):
                 return  # nothing came out and the end is not reached: more input is needed
 
     def _begin(self) -> bool:
         """Start the next member if `_input` holds enough to tell that there is one."""
-        if not self._over and self._input:
+        if not self._over and self._at < len(self._input):
             self._member = self._next_member()
         if self._over:
-            self._input = b""
+            self._input, self._at = b"", 0
         if self._member is None:
             return False
+        self._is_new = True
         self._members += 1
+        if self._members > FREE_MEMBERS + self._produced // LEAST_IN_MEMBER:
+            raise ContentDecodingError(
+                f"{self.name}: more than {FREE_MEMBERS} members, and {self._produced} bytes in all of them"
+            )
         return True
+
+    def _piece(self) -> memoryview:
+        """Return the input for the next step; it counts as used."""
+        end = min(self._at + _FIRST_PIECE, len(self._input)) if self._is_new else len(self._input)
+        piece = memoryview(self._input)[self._at : end]
+        self._at, self._is_new = end, False
+        return piece
 
     def _next_member(self) -> Any:
         """Return a decompressor; None if more input must tell, or with `_over` set if this is the end."""
         raise NotImplementedError
 
     def _step(self) -> bytes:
-        """Decode at most `STEP` bytes; keep the input that is left, drop the member at its end."""
+        """Decode at most `STEP` bytes of `_piece`; go back to what was not used, drop the member at its end."""
         raise NotImplementedError
 
 
@@ -204,12 +238,12 @@ class _Zlib(_Coding):
         return True
 
     def _step(self) -> bytes:
-        output: bytes = self._member.decompress(self._input, STEP)
+        output: bytes = self._member.decompress(self._piece(), STEP)
         if self._member.eof:
-            self._input = self._member.unused_data
+            self._at -= len(self._member.unused_data)
             self._member = None
         else:
-            self._input = self._member.unconsumed_tail
+            self._at -= len(self._member.unconsumed_tail)
         return output
 
 
@@ -220,11 +254,12 @@ class _Gzip(_Zlib):
 
     def _next_member(self) -> Any:
         if self._members:
-            self._input = self._input.lstrip(b"\0")  # gzip(1) pads to blocks
-            if len(self._input) < 2:
-                self._over = self._input not in {b"", b"\x1f"}
+            # gzip(1) pads to blocks
+            self._at = _PADDING.match(self._input, self._at).end()  # type: ignore[union-attr]  # matches b""
+            if len(self._input) - self._at < 2:
+                self._over = self._input[self._at :] not in {b"", b"\x1f"}
                 return None
-            if not self._input.startswith(b"\x1f\x8b"):
+            if not self._input.startswith(b"\x1f\x8b", self._at):
                 self._over = True
                 return None
         return self.library.decompressobj(wbits=31)
@@ -269,7 +304,7 @@ class _Zstd(_Coding):
 
     def _next_member(self) -> Any:
         if self._members:
-            head = self._input[:4]
+            head = self._input[self._at : self._at + 4]
             skippable = head[:1] and 0x50 <= head[0] <= 0x5F and ZSTD_SKIPPABLE_MAGIC.startswith(head[1:])
             if not (skippable or ZSTD_MAGIC.startswith(head)):
                 self._over = True
@@ -280,10 +315,9 @@ class _Zstd(_Coding):
         return self.library.ZstdDecompressor(options=options)
 
     def _step(self) -> bytes:
-        data, self._input = self._input, b""
-        output: bytes = self._member.decompress(data, STEP)
+        output: bytes = self._member.decompress(self._piece(), STEP)
         if self._member.eof:
-            self._input = self._member.unused_data
+            self._at -= len(self._member.unused_data)
             self._member = None
         return output
 
@@ -312,8 +346,7 @@ class _Brotli(_Coding):
         return self.library.Decompressor()
 
     def _step(self) -> bytes:
-        data, self._input = self._input, b""
-        output: bytes = self._member.process(data, output_buffer_limit=BROTLI_LIMIT)
+        output: bytes = self._member.process(bytes(self._piece()), output_buffer_limit=BROTLI_LIMIT)
         if not output and self._member.is_finished():
             self._member = None
         return output

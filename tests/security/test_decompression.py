@@ -102,6 +102,36 @@ def test_row_118_a_limit_ends_it(
     assert len(caught.value.partial) < 8 * MEBIBYTE
 
 
+#: What holds next to nothing, and may be repeated at will.
+MEMBERS = {
+    "gzip": [gzip.compress(b"", mtime=0), gzip.compress(b"x", mtime=0)],
+    "zstd": [
+        zstd.compress(b""),
+        zstd.compress(b"x"),
+        bytes.fromhex("502a4d1800000000"),
+    ],  # the last is to be skipped
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["as it is", "packed once more"])
+@pytest.mark.parametrize(
+    ("coding", "member"),
+    [(coding, member) for coding, members in MEMBERS.items() for member in members],
+    ids=lambda value: value if isinstance(value, str) else value.hex(),
+)
+def test_row_118_a_row_of_members_that_hold_nothing_is_no_body(
+    scripted_server: ScriptedServer, coding: str, member: bytes, packed: bool
+) -> None:
+    """They hardly count against a limit of the decoded size, each costs a new decoder, and packed they cost no wire."""
+    row = member * (MEBIBYTE // 2 // len(member))
+    body = coded(f"{coding}, gzip", gzip.compress(row)) if packed else coded(coding, row)
+    scripted_server.script(Expect(), Send(body, may_fail=True), Hold())
+
+    with client.Session(trust_env=False, max_body=MEBIBYTE) as session:
+        with pytest.raises(ContentDecodingError, match="members"):
+            session.get(scripted_server.url)
+
+
 @pytest.mark.parametrize("lines", [60, 1], ids=["a line each", "one line"])
 @pytest.mark.parametrize("count", [6, 60])
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "identity", "br, gzip"])
