@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from client.url import URL
+    from client.urllib_cookies import UrllibPolicy
 
 __all__ = ["CookieStore"]
 
@@ -49,16 +50,18 @@ class CookieStore:
 
     Attributes:
         limits: What servers may make of it; see `ResponseLimits`. A session that is given some sets them here.
+        policy: What else refuses cookies; None for nothing. See `RequestsCookieJar.set_policy`.
         last_used: Seconds since 1970.
     """
 
-    __slots__ = ("_domains", "_serial", "last_used", "limits")
+    __slots__ = ("_domains", "_serial", "last_used", "limits", "policy")
 
     def __init__(self) -> None:
         """Make an empty store."""
         self._domains: dict[str, _Entries] = {}
         self._serial = 0
         self.limits: ResponseLimits = DEFAULT_RESPONSE_LIMITS
+        self.policy: UrllibPolicy | None = None
         self.last_used: float = 0.0
 
     # -- for the exchange ---------------------------------------------------------------------------------
@@ -77,7 +80,7 @@ class CookieStore:
         limits = self.limits
         for value in values:
             cookie = parse_set_cookie(value, url, now, limits.cookie)
-            if cookie is None:
+            if cookie is None or (self.policy is not None and not self.policy.may_set(cookie, url, now)):
                 continue
             with _lock:
                 if not cookie.secure and url.scheme != "https" and self._hides_a_secure_one(cookie):
@@ -139,7 +142,8 @@ class CookieStore:
                 ]
         if len(found) > 1:
             found.sort(key=lambda entry: (-len(entry[1].path), entry[0]))
-        return [cookie for _, cookie in found]
+        policy = self.policy
+        return [cookie for _, cookie in found if policy is None or policy.may_return(cookie, url, now)]
 
     # -- for the caller -----------------------------------------------------------------------------------
 
@@ -157,9 +161,9 @@ class CookieStore:
             return before - len(self)
 
     def copy_from(self, other: CookieStore) -> None:
-        """Hold what *other* holds, and nothing else."""
+        """Hold what *other* holds, and nothing else, by its policy."""
         with _lock:
-            self._domains, self._serial = other._domains.copy(), other._serial
+            self._domains, self._serial, self.policy = other._domains.copy(), other._serial, other.policy
 
     def __iter__(self) -> Iterator[Cookie]:
         return iter([cookie for entries in list(self._domains.values()) for _, cookie in entries.values()])

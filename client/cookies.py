@@ -51,6 +51,27 @@ class RequestsCookieJar(CookieStore):
 
     __slots__ = ()
 
+    def __init__(self, policy: Any = None) -> None:
+        """Make an empty jar; *policy* as in `set_policy`."""
+        super().__init__()
+        self.set_policy(policy)
+
+    def set_policy(self, policy: Any) -> None:
+        """Ask *policy*, a `http.cookiejar.CookiePolicy`, about each cookie as well: it may refuse, to keep or to send.
+
+        None asks nobody. What RFC 6265bis forbids, no policy allows.
+        """
+        if policy is None:
+            self.policy = None
+        else:
+            from client.urllib_cookies import UrllibPolicy
+
+            self.policy = UrllibPolicy(policy)
+
+    def get_policy(self) -> Any:
+        """Return what was given to `set_policy`."""
+        return None if self.policy is None else self.policy.policy
+
     def set(self, name: str, value: str | None, **attributes: Any) -> Cookie | None:
         """Set a cookie; the attributes are those of `create_cookie`.
 
@@ -240,13 +261,14 @@ class RequestsCookieJar(CookieStore):
     __hash__: ClassVar[None] = None  # type: ignore[assignment]  # mutable
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"cookies": list(self), "limits": self.limits}
+        return {"cookies": list(self), "limits": self.limits, "policy": self.get_policy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fill the jar as `update` does, so that what a pickle brings is checked too."""
         self.__init__()  # type: ignore[misc]  # unpickling calls no __init__
         self.limits: ResponseLimits = state.get("limits", DEFAULT_RESPONSE_LIMITS)
         self.update(state["cookies"])
+        self.set_policy(state.get("policy"))
 
     def __repr__(self) -> str:
         """Show whose cookies there are, not their values."""

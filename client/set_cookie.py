@@ -150,6 +150,12 @@ class Cookie:
             return self.same_site
         return None if lowered == "httponly" and self.http_only else default
 
+    @property
+    def _rest(self) -> dict[str, Any]:
+        """Both of them, where code that was written for http.cookiejar looks for them."""
+        names = ("HttpOnly", "SameSite")
+        return {name: self.get_nonstandard_attr(name) for name in names if self.has_nonstandard_attr(name)}
+
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse: what was checked stays so."""
         raise AttributeError(f"a Cookie is immutable; set one with another {name} in its place")

@@ -6,6 +6,7 @@ those of `client.cookie_store`.
 
 from __future__ import annotations
 
+from importlib import import_module
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,13 @@ from client.url import parse_url
 if TYPE_CHECKING:
     from client.cookie_store import CookieStore
     from client.request import PreparedRequest
+    from client.set_cookie import Cookie
+    from client.url import URL
 
 __all__ = [
     "MockRequest",
     "MockResponse",
+    "UrllibPolicy",
     "add_cookie_header",
     "extract_cookies",
     "extract_cookies_to_jar",
@@ -53,6 +57,35 @@ def add_cookie_header(jar: CookieStore, request: Any) -> None:
     value = jar.header_for(parse_url(request.get_full_url()), time())
     if value is not None and not request.has_header("Cookie"):
         request.add_unredirected_header("Cookie", value.decode("latin-1"))
+
+
+class UrllibPolicy:
+    """A `http.cookiejar.CookiePolicy`, asked about cookies of ours in its own terms.
+
+    Args:
+        policy: The policy.
+    """
+
+    __slots__ = ("policy",)
+
+    def __init__(self, policy: Any) -> None:
+        """Hold *policy*."""
+        self.policy = policy
+
+    def may_set(self, cookie: Cookie, url: URL, now: float) -> bool:
+        """Say whether *cookie*, which came from *url*, may be kept; *now* in seconds since 1970."""
+        self.policy._now = int(now)  # noqa: SLF001  # how http.cookiejar tells it the time
+        return bool(self.policy.set_ok(_of_urllib(cookie), _request_of_urllib(url)))
+
+    def may_return(self, cookie: Cookie, url: URL, now: float) -> bool:
+        """Say whether *cookie* may be sent to *url*; *now* in seconds since 1970."""
+        self.policy._now = int(now)  # noqa: SLF001  # as above
+        theirs, request = _of_urllib(cookie), _request_of_urllib(url)
+        return bool(
+            self.policy.domain_return_ok(theirs.domain, request)
+            and self.policy.path_return_ok(theirs.path, request)
+            and self.policy.return_ok(theirs, request)
+        )
 
 
 class MockRequest:
@@ -117,6 +150,32 @@ def get_cookie_header(jar: CookieStore, request: PreparedRequest) -> str | None:
     """Return the Cookie field that *jar* has for *request*, None if there is none."""
     value = jar.header_for(parse_url(request.url), time())
     return None if value is None else value.decode("latin-1")
+
+
+def _of_urllib(cookie: Cookie) -> Any:
+    """Return *cookie* as one of `http.cookiejar`, which whoever has a policy has loaded."""
+    return import_module("http.cookiejar").Cookie(
+        version=0,
+        name=cookie.name,
+        value=cookie.value,
+        port=None,
+        port_specified=False,
+        domain=cookie.domain if cookie.host_only or not cookie.domain else f".{cookie.domain}",
+        domain_specified=not cookie.host_only,
+        domain_initial_dot=not cookie.host_only,
+        path=cookie.path,
+        path_specified=True,
+        secure=cookie.secure,
+        expires=cookie.expires,
+        discard=cookie.discard,
+        comment=None,
+        comment_url=None,
+        rest=cookie._rest,  # noqa: SLF001  # ours, under their name
+    )
+
+
+def _request_of_urllib(url: URL) -> Any:
+    return import_module("urllib.request").Request(str(url))
 
 
 def _octets(text: str) -> bytes:

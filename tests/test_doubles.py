@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import pickle
 import ssl
 import urllib.request
 from collections.abc import Iterator
+from http.cookiejar import CookiePolicy, DefaultCookiePolicy
 from typing import Any
 from unittest import mock
 
@@ -17,6 +19,7 @@ from client.cookies import RequestsCookieJar
 from client.multipart import MultipartBody
 from client.retries import Retry
 from client.testing import LoopbackServer, MockResponse, MockTransport
+from client.url import parse_url
 from client.urllib_cookies import (
     MockRequest,
     extract_cookies_to_jar,
@@ -282,6 +285,78 @@ def test_auth_written_for_requests_keeps_the_cookies_of_a_challenge() -> None:
     asked = MockRequest(client.Request("GET", "http://h.test/").prepare())
     request._cookies.add_cookie_header(asked)
     assert ({"Cookie": "a=1; b=2"}, True) == (asked.get_new_headers(), asked.has_header("cookie".title()))
+
+
+class BlockAll(CookiePolicy):
+    """What the internet says to those who ask how to turn cookies off."""
+
+    def refuse(self, *_args: Any) -> bool:
+        return False
+
+    return_ok = set_ok = domain_return_ok = path_return_ok = refuse  # type: ignore[assignment]
+    netscape, rfc2965, hide_cookie2 = True, False, False
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept", "sent"),
+    [
+        (None, {"a": "1", "b": "2"}, "a=1; b=2"),
+        (BlockAll(), {}, None),
+        (DefaultCookiePolicy(), {"a": "1", "b": "2"}, "a=1; b=2"),
+        (DefaultCookiePolicy(allowed_domains=[]), {}, None),
+        (DefaultCookiePolicy(allowed_domains=["h.test"]), {"a": "1"}, "a=1"),
+        (DefaultCookiePolicy(blocked_domains=[".other.test"]), {"a": "1", "b": "2"}, "a=1; b=2"),
+    ],
+)
+def test_a_policy_refuses_cookies(policy: Any, kept: dict[str, str], sent: str | None) -> None:
+    answers = [
+        MockResponse(headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Domain=h.test")]),
+        MockResponse(),
+    ]
+    with client.Session(transport=MockTransport(lambda _: answers.pop(0))) as session:
+        session.cookies.set_policy(policy)
+        session.get("http://h.test/")
+        assert kept == session.cookies.get_dict()
+        assert sent == session.get("http://h.test/").request.headers.get("Cookie")
+
+
+def test_a_policy_refuses_what_is_in_the_jar_and_goes_where_that_goes() -> None:
+    policy = DefaultCookiePolicy(blocked_domains=[".h.test"])
+    jar = RequestsCookieJar(policy=policy)
+    jar.set("a", "1", domain="h.test")
+    jar.set("b", "2", domain="i.test")
+    jar.set("c", "3")
+
+    copied = pickle.loads(pickle.dumps(jar))
+    for each in (jar, jar.copy(), copied):
+        cookies = [each.header_for(parse_url(f"https://{host}.test/"), 0.0) for host in "hi"]
+        assert [b"c=3", b"b=2; c=3"] == cookies
+    assert policy is jar.copy().get_policy()
+    assert (".h.test",) == copied.get_policy().blocked_domains()
+    jar.set_policy(None)
+    assert None is jar.get_policy()
+
+
+def test_no_policy_allows_what_the_rfc_forbids() -> None:
+    class AllowAll(DefaultCookiePolicy):
+        def allow(self, *_args: Any) -> bool:
+            return True
+
+        return_ok = set_ok = domain_return_ok = path_return_ok = allow  # type: ignore[assignment]
+
+    jar = RequestsCookieJar(AllowAll())
+    jar.set("a", "1", secure=True)
+    jar.store(parse_url("http://h.test/"), [b"b=2; Domain=other.test", b"c=3; Secure"], 0.0)
+
+    assert {"a": "1"} == jar.get_dict()
+    assert None is jar.header_for(parse_url("http://h.test/"), 0.0)
+
+
+def test_the_attributes_of_a_cookie_are_where_others_look_for_them() -> None:
+    jar = RequestsCookieJar()
+    jar.store(parse_url("http://h.test/"), [b"a=1; HttpOnly; SameSite=Lax", b"b=2"], 0.0)
+
+    assert [{"HttpOnly": None, "SameSite": "Lax"}, {}] == [cookie._rest for cookie in jar]
 
 
 # -- bodies ---------------------------------------------------------------------------------------------------------
