@@ -7,18 +7,16 @@ Events go in by `send` and come out as bytes; bytes go in by `receive_data` and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
-from .body_readers import LengthReader, body_reader
+from .body_readers import body_reader
 from .buffer import ReceiveBuffer
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import ConnectionClosed, Data, EndOfMessage, Event, InformationalResponse, Request, Response
 from .framing import (
-    NO_CONTENT_STATUS_CODES,
     UNTIL_CLOSE,
     comma_list,
     framing_fault,
-    has_close,
     request_body,
     response_body,
 )
@@ -58,7 +56,7 @@ from .writers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .headers import BytesLike
 
@@ -219,9 +217,7 @@ class Connection:
             TypeError: *event* is no event, or its ``data`` is not bytes-like.
         """
         pieces = self.send_with_data_passthrough(event)
-        if pieces is None:
-            return None
-        return b"".join(pieces) if pieces else b""
+        return None if pieces is None else b"".join(pieces)
 
     def send_with_data_passthrough(self, event: Event) -> list[BytesLike] | None:
         """Do what `send` does, but return the bytes in pieces, of which one is the very ``data`` of a `Data`.
@@ -233,33 +229,16 @@ class Connection:
             LocalProtocolError: As `send`.
             TypeError: *event* is no event.
         """
-        role = self.our_role
-        state = self._state
-        if state.states[role] is ERROR:
+        states = self._state.states
+        if states[self.our_role] is ERROR:
             raise LocalProtocolError("Can't send data when our state is ERROR")
         try:
-            if type(event) is ConnectionClosed:
-                state.process_event(role, ConnectionClosed)
-                self._follow_their_state()
-                return None
-            if role is CLIENT and state.states[SERVER] is ERROR:
+            if states[SERVER] is ERROR and type(event) is not ConnectionClosed:
                 raise LocalProtocolError("Can't send to a server that broke the protocol")
-            if type(event) is Data:
-                state.process_event(role, Data)
-                return self._send_data(event)
-            if type(event) is EndOfMessage:
-                state.process_event(role, EndOfMessage)
-                if role is CLIENT:
-                    self.client_is_waiting_for_100_continue = False
-                return self._body_writer.write_end(event._headers)
-            if type(event) is Request:
-                return [self._send_request(event)]
-            if type(event) is InformationalResponse:
-                self._process_response(role, event)
-                return [frame_informational(event).encode()]
-            if type(event) is Response:
-                return [self._send_response(event)]
-            raise TypeError(f"expected an event, not {type(event).__name__}")
+            sender = SENDERS.get(type(event))
+            if sender is None:
+                raise TypeError(f"expected an event, not {type(event).__name__}")
+            return sender(self, event)
         except BaseException:
             self.send_failed()
             raise
@@ -277,31 +256,46 @@ class Connection:
         """
         self.send(ConnectionClosed())
 
-    def _send_request(self, request: Request) -> bytes:
+    def _send_request(self, request: Request) -> list[BytesLike]:
         if self._buffer.start < len(self._buffer.data):
             # The peer cannot have answered what it has not seen (RFC 9112 section 9.2).
             raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
         head = request.encode()
         length = self._process_request(self.our_role, request)
         self._body_writer = body_writer(length) if length else NO_BODY
-        return head
+        return [head]
 
-    def _send_response(self, response: Response) -> bytes:
+    def _send_informational(self, response: InformationalResponse) -> list[BytesLike]:
+        self._state.process_informational(self.our_role, response.status_code)
+        self.client_is_waiting_for_100_continue = False
+        return [frame_informational(response).encode()]
+
+    def _send_response(self, response: Response) -> list[BytesLike]:
         must_close = self._state.close_reason is not None or self.their_state is ERROR
         response = frame_response(response, self._request_method, self.their_http_version, must_close)
         head = response.encode()
-        length = response_body(response.headers.control, response.status_code, self._request_method)
-        self._process_response(self.our_role, response)
+        length = response_body(response._headers.control, response._status_code, self._request_method)
+        self._state.process_response(self.our_role, response)
+        self.client_is_waiting_for_100_continue = False
         self._body_writer = body_writer(length)
-        return head
+        return [head]
 
     def _send_data(self, event: Data) -> list[BytesLike]:
-        if self.our_role is CLIENT:
-            self.client_is_waiting_for_100_continue = False
+        self._state.process_event(self.our_role, Data)
+        self.client_is_waiting_for_100_continue = False
         data = event.data
         if type(data) is not bytes:
             check_length_in_bytes(data)
         return self._body_writer.write(data)
+
+    def _send_end(self, event: EndOfMessage) -> list[BytesLike]:
+        self._state.process_event(self.our_role, EndOfMessage)
+        self.client_is_waiting_for_100_continue = False
+        return self._body_writer.write_end(event._headers)
+
+    def _send_close(self, _event: ConnectionClosed) -> None:
+        self._state.process_event(self.our_role, ConnectionClosed)
+        self._follow_their_state()
 
     # ---- receiving
 
@@ -347,17 +341,7 @@ class Connection:
             event = self._reader.read()
             if event is None:
                 return self._no_event()
-            if type(event) is Data:
-                if self.our_role is SERVER:
-                    self.client_is_waiting_for_100_continue = False
-            elif type(event) is EndOfMessage:
-                self._receive_end()
-            elif type(event) is Request:
-                self._receive_request(event)
-            elif type(event) is Response:
-                self._receive_response(event)
-            else:
-                self._receive_informational(event)
+            RECEIVERS[type(event)](self, event)
             return event
         except BaseException as error:
             self._state.process_error(self.their_role)
@@ -388,8 +372,7 @@ class Connection:
             )
         if count:
             self._reader.skip(count)
-            if self.our_role is SERVER:
-                self.client_is_waiting_for_100_continue = False
+            self.client_is_waiting_for_100_continue = False
 
     def _events(self) -> Iterator[Event]:
         while True:
@@ -409,7 +392,7 @@ class Connection:
             return NEED_DATA
         end = self._reader.read_eof()
         if end is not None:
-            self._receive_end()
+            self._receive_end(end)
             return end
         if buffered:
             raise RemoteProtocolError(
@@ -419,82 +402,80 @@ class Connection:
         self._reader = NOTHING_TO_READ
         return ConnectionClosed()
 
-    def _receive_end(self) -> None:
-        if self.our_role is SERVER:
-            self.client_is_waiting_for_100_continue = False
+    def _receive_data(self, _event: Data) -> None:
+        self.client_is_waiting_for_100_continue = False
+
+    def _receive_end(self, _event: EndOfMessage) -> None:
+        self.client_is_waiting_for_100_continue = False
         self._state.process_event(self.their_role, EndOfMessage)
         self._reader = NOTHING_TO_READ
 
     def _receive_request(self, request: Request) -> None:
         length = self._process_request(self.their_role, request)
-        self.their_http_version = request.http_version
+        self.their_http_version = request._http_version
         self._reader = body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
 
     def _receive_informational(self, response: InformationalResponse) -> None:
         self._informational_count += 1
         if self._informational_count > self._limits.informational:
             raise RemoteProtocolError(f"more than {self._limits.informational} informational responses")
-        self._process_response(self.their_role, response)
-        self.their_http_version = response.http_version
+        self._state.process_informational(self.their_role, response._status_code)
+        self.client_is_waiting_for_100_continue = False
+        self.their_http_version = response._http_version
         self._follow_their_state()
 
     def _receive_response(self, response: Response) -> None:
         control, status_code = response._headers.control, response._status_code
         length = response_body(control, status_code, self._request_method)
         self.their_http_version = response._http_version
-        if self._process_response(self.their_role, response) is SWITCHED_PROTOCOL:
+        self.client_is_waiting_for_100_continue = False
+        if self._state.process_response(self.their_role, response) is SWITCHED_PROTOCOL:
             self._reader = NOTHING_TO_READ
             return
         if self._head_reader.close_reason is not None:
             self._state.disable_keep_alive(self._head_reader.close_reason)
         if length == UNTIL_CLOSE:
             self._state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
-        elif (b"transfer-encoding" in control or status_code in NO_CONTENT_STATUS_CODES) and framing_fault(
-            control, status_code, response._http_version
-        ):
+        elif framing_fault(control, status_code, response._http_version):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
-        buffer, limits = self._buffer, self._limits
-        self._reader = (
-            LengthReader(buffer, length)  # as `body_reader` does, a call less
-            if length >= 0
-            else body_reader(length, buffer, limits, self.our_role, self._coalesce_chunks)
-        )
+        self._reader = body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
 
     # ---- both directions
 
     def _process_request(self, role: type[Sentinel], request: Request) -> int:
         """Follow *request* in the state machine, and return the length of its body."""
         control = request._headers.control
-        # From HTTP/1.0 neither Upgrade (RFC 9110 section 7.8) nor 100-continue (10.1.1) means anything.
-        modern = request._http_version >= b"1.1"
         length = request_body(control, request._http_version)
-        upgrade = modern and b"upgrade" in control and len(comma_list(control, b"upgrade")) > 0
-        self._state.process_request(role, request._method == b"CONNECT", upgrade)
+        self._state.process_request(role, request)
         self._request_method = request._method
-        if b"connection" in control and has_close(control):
-            self._state.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
-        if not modern:
-            self._state.disable_keep_alive(CloseReason.HTTP_1_0)
-        elif b"expect" in control and b"100-continue" in comma_list(control, b"expect"):
-            self.client_is_waiting_for_100_continue = True
+        if b"expect" in control:
+            # From HTTP/1.0 100-continue means nothing (RFC 9110 section 10.1.1).
+            modern = request._http_version >= b"1.1"
+            self.client_is_waiting_for_100_continue = modern and b"100-continue" in comma_list(
+                control, b"expect"
+            )
         return length
-
-    def _process_response(
-        self, role: type[Sentinel], response: Response | InformationalResponse
-    ) -> type[Sentinel]:
-        """Follow *response* in the state machine, and return the new state of the server."""
-        state = self._state
-        new_state = state.process_response(role, type(response), response._status_code)
-        self.client_is_waiting_for_100_continue = False
-        if type(response) is Response:
-            control = response._headers.control
-            if b"connection" in control and has_close(control):
-                state.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
-            if response._http_version < b"1.1":
-                state.disable_keep_alive(CloseReason.HTTP_1_0)
-        return new_state
 
     def _follow_their_state(self) -> None:
         """Stop reading where the peer's state, which our own events may have changed, allows nothing more."""
         if self._state.states[self.their_role] not in READING_STATES and self._reader is not REFUSE_TO_READ:
             self._reader = NOTHING_TO_READ
+
+
+#: What `Connection.send` does with each kind of event.
+SENDERS: Final[dict[type, Callable[[Connection, Any], list[BytesLike] | None]]] = {
+    Request: Connection._send_request,
+    InformationalResponse: Connection._send_informational,
+    Response: Connection._send_response,
+    Data: Connection._send_data,
+    EndOfMessage: Connection._send_end,
+    ConnectionClosed: Connection._send_close,
+}
+#: What `Connection.next_event` does with each kind of event that a reader returns.
+RECEIVERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
+    Request: Connection._receive_request,
+    InformationalResponse: Connection._receive_informational,
+    Response: Connection._receive_response,
+    Data: Connection._receive_data,
+    EndOfMessage: Connection._receive_end,
+}

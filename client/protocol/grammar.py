@@ -21,6 +21,7 @@ __all__ = [
     "FIELD_BLOCK",
     "FIELD_BLOCK_TO_SEND",
     "FIELD_LINE",
+    "FIELD_SECTION",
     "FIELD_TO_SEND",
     "FOLD",
     "HEAD_END",
@@ -29,11 +30,9 @@ __all__ = [
     "PLAIN_CHUNK_LINE",
     "REASON",
     "REQUEST_BEGINNING",
-    "REQUEST_HEAD",
     "REQUEST_HEAD_TO_SEND",
     "REQUEST_LINE",
     "RESPONSE_BEGINNING",
-    "RESPONSE_HEAD",
     "RESPONSE_HEAD_TO_SEND",
     "STATUS_LINE",
     "TARGET",
@@ -73,6 +72,7 @@ FOLD: Final = re.compile(rb"(?<![ \t])(?:[ \t]*+\r\n[ \t]++)++")
 _FIELD = rb"\r\n" + _TOKEN + rb":" + _TEXT + rb"*+(?<![ \t])"
 FIELD_LINE: Final = re.compile(_FIELD + rb"(?=\r\n)")
 FIELD_BLOCK: Final = re.compile(rb"(?:" + _FIELD + rb")*+")
+FIELD_SECTION: Final = re.compile(rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
 TRAILING_BLANKS: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r\n)")
 
 #: Takes lines apart that the grammar has passed: one (name, value) a line.
@@ -104,7 +104,6 @@ CONTROL_FIELD: Final = re.compile(rb"\n(" + b"|".join(CONTROL_FIELDS) + rb"):[ \
 _STATUS_LINE = rb"HTTP/(1\.[0-9]) ([1-9][0-9][0-9])(?: (" + _TEXT + rb"*+))?+"
 STATUS_LINE: Final = re.compile(_STATUS_LINE + rb"(?=\r\n)")
 RESPONSE_BEGINNING: Final = re.compile(rb"HTTP/1\.|(?:HTTP/1|HTTP/|HTTP|HTT|HT|H)\Z")
-RESPONSE_HEAD: Final = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
 RESPONSE_HEAD_TO_SEND: Final = re.compile(
     rb"HTTP/1\.1 [1-9][0-9][0-9] " + _TEXT + rb"*+(?:" + _FIELD_TO_SEND + rb")*+\r\n\r\n"
 )
@@ -119,7 +118,6 @@ VERSION: Final = re.compile(rb"[0-9]\.[0-9]")
 _REQUEST_LINE = rb"(" + _TOKEN + rb") ([!-~]++) HTTP/([0-9]\.[0-9])"
 REQUEST_LINE: Final = re.compile(_REQUEST_LINE + rb"(?=\r\n)")
 REQUEST_BEGINNING: Final = re.compile(_TCHAR)
-REQUEST_HEAD: Final = re.compile(_REQUEST_LINE + rb"((?:" + _FIELD + rb")*+)\r\n\r\n")
 REQUEST_HEAD_TO_SEND: Final = re.compile(
     _TOKEN + rb" [!-~]++ HTTP/1\.1(?:" + _FIELD_TO_SEND + rb")*+\r\n\r\n"
 )

@@ -17,18 +17,17 @@ from .grammar import (
     BARE_LINE_FEED,
     CONTROL_FIELDS,
     FIELD_LINE,
+    FIELD_SECTION,
     FOLD,
     HEAD_END,
     HEAD_END_LENIENT,
     REQUEST_BEGINNING,
-    REQUEST_HEAD,
     REQUEST_LINE,
     RESPONSE_BEGINNING,
-    RESPONSE_HEAD,
     STATUS_LINE,
     TRAILING_BLANKS,
 )
-from .headers import headers_from_wire, lower_coding, mentions_secret, merge_equal_lengths
+from .headers import NO_HEADERS, headers_from_wire, lower_coding, mentions_secret, merge_equal_lengths
 from .state import CloseReason
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
     from .buffer import ReceiveBuffer
     from .events import Data, EndOfMessage, InformationalResponse, Request, Response
+    from .headers import Headers
     from .limits import Limits
 
 __all__ = [
@@ -92,14 +92,19 @@ REFUSE_TO_READ: Final = RefuseToRead()
 class HeadReader(NothingToRead):
     """What reading the two kinds of head has in common.
 
+    On one connection field sections repeat: a client sends the same fields to many targets, and a server that is
+    asked often answers alike within a second. So the reader remembers the last section, and what it was found to
+    mean: equal bytes mean the same, whatever came between. One comparison decides; there is one section to
+    compare with, no longer than ``Limits.head``; and it stays as long as the connection, like what was last
+    received, in which it stood.
+
     Attributes:
         may_skip_line: One empty line before the head is ignored. RFC 9112 section 2.2.
         close_reason: What was tolerated in a head, if it is a reason not to use the connection again.
     """
 
-    __slots__ = ("_buffer", "_limits", "_searched", "close_reason", "may_skip_line")
+    __slots__ = ("_buffer", "_headers", "_limits", "_searched", "_section", "close_reason", "may_skip_line")
 
-    head: ClassVar[re.Pattern[bytes]]
     start_line: ClassVar[re.Pattern[bytes]]
     head_end: ClassVar[re.Pattern[bytes]]
     beginning: ClassVar[re.Pattern[bytes]]
@@ -108,11 +113,13 @@ class HeadReader(NothingToRead):
         self._buffer = buffer
         self._limits = limits
         self._searched = 0  # so many bytes at the buffer's start do not hold the end of the head
+        self._section = b"\r\n\r\n"  # the last field section, here one without fields, with its empty line
+        self._headers = NO_HEADERS  # what it means
         self.may_skip_line: bool = may_skip_line
         self.close_reason: CloseReason | None = None
 
-    def _match(self) -> re.Match[bytes] | None:
-        """Consume one head and return its parts, or None if it is not complete.
+    def _read_head(self) -> re.Match[bytes] | None:
+        """Consume one head. Return its start line, with its fields in ``_headers``; None if it is not complete.
 
         Raises:
             RemoteProtocolError: It is illegal, or too long; or it is not complete, and nothing can make it
@@ -123,15 +130,35 @@ class HeadReader(NothingToRead):
         # The first look at a head tries to match it; if that fails, only its end is looked for, which costs
         # less the more often it is done.
         if self._searched == 0 or data.find(b"\r\n\r\n", start + self._searched) >= 0:
-            match = self.head.match(data, start)
-            if match is not None and match.end() - start <= self._limits.head:
-                buffer.start = match.end()
-                self._searched = 0
-                return match
-        return self._match_irregular()
+            line = self.start_line.match(data, start)
+            if line is not None:
+                at, limit = line.end(), start + self._limits.head
+                if data.startswith(self._section, at) or self._learn(FIELD_SECTION.match(data, at, limit)):
+                    end = at + len(self._section)
+                    if end <= limit:
+                        buffer.start = end
+                        self._searched = 0
+                        return line
+        return self._read_irregular_head()
 
-    def _match_irregular(self) -> re.Match[bytes] | None:
-        """Do what `_match` does for a head that is incomplete, illegal, or legal but not to the letter."""
+    def _learn(self, section: re.Match[bytes] | None) -> bool:
+        """Find out what *section* means, and remember it; tell whether there is one."""
+        if section is None:
+            return False
+        lines = section[1]
+        if len(lines) > 4 * self._limits.fields:  # the shortest field has a CRLF, a letter and a colon
+            check_field_count(lines, self._limits)
+        self._headers = self._headers_of(lines)
+        self._section = section[0]
+        return True
+
+    def _headers_of(self, lines: bytes) -> Headers:
+        """Return what *lines*, which the grammar has passed, mean."""
+        headers = headers_from_wire(lines)
+        return lower_coding(headers) if b"transfer-encoding" in headers.control else headers
+
+    def _read_irregular_head(self) -> re.Match[bytes] | None:
+        """Do what `_read_head` does for a head that is incomplete, illegal, or legal but not to the letter."""
         buffer = self._buffer
         if self.may_skip_line and buffer.data.startswith(b"\r\n", buffer.start):
             self._skip_line()
@@ -146,12 +173,12 @@ class HeadReader(NothingToRead):
             self._searched = max(0, size - 3)
             return None
         head = self._tidy(bytes(data[start : found.end()]))
-        match = self.head.fullmatch(head)
-        if match is None:
-            raise self._illegal(head)
+        line = self.start_line.match(head)
+        if line is None or not self._learn(FIELD_SECTION.fullmatch(head, line.end())):
+            raise self._illegal(head, line)
         buffer.start = found.end()
         self._searched = 0
-        return match
+        return line
 
     def _skip_line(self) -> None:
         self._buffer.start += 2
@@ -177,10 +204,9 @@ class HeadReader(NothingToRead):
         fields = head.find(b"\r\n") + 2
         return head[:fields] + TRAILING_BLANKS.sub(b"", head[fields:])
 
-    def _illegal(self, head: bytes) -> RemoteProtocolError:
-        match = self.start_line.match(head)
-        if match is not None:
-            return illegal_field_line(head[match.end() :])
+    def _illegal(self, head: bytes, start_line: re.Match[bytes] | None) -> RemoteProtocolError:
+        if start_line is not None:
+            return illegal_field_line(head[start_line.end() :])
         return RemoteProtocolError(f"illegal start line: {first_line(head)}")
 
 
@@ -188,25 +214,19 @@ class RequestReader(HeadReader):
     """Reads the head of a request; nothing irregular is tolerated but an empty line before it."""
 
     __slots__ = ()
-    head = REQUEST_HEAD
     start_line = REQUEST_LINE
     head_end = HEAD_END
     beginning = REQUEST_BEGINNING
 
     def read(self) -> Request | None:
         """Return the next request, None if its head is incomplete."""
-        match = self._match()
-        if match is None:
+        line = self._read_head()
+        if line is None:
             return None
-        method, target, http_version, block = match.groups()
+        method, target, http_version = line.groups()
         if not http_version.startswith(b"1."):
             raise RemoteProtocolError(f"HTTP/{http_version.decode()} is not supported", error_status_hint=505)
-        if len(block) > 4 * self._limits.fields:  # the shortest field has a CRLF, a letter and a colon
-            check_field_count(block, self._limits)
-        headers = headers_from_wire(block)
-        if b"transfer-encoding" in headers.control:
-            headers = lower_coding(headers)
-        return request_from_wire(method, target, headers, http_version)
+        return request_from_wire(method, target, self._headers, http_version)
 
 
 class ResponseReader(HeadReader):
@@ -218,26 +238,22 @@ class ResponseReader(HeadReader):
     """
 
     __slots__ = ()
-    head = RESPONSE_HEAD
     start_line = STATUS_LINE
     head_end = HEAD_END_LENIENT
     beginning = RESPONSE_BEGINNING
 
     def read(self) -> Response | InformationalResponse | None:
         """Return the next response, None if its head is incomplete."""
-        match = self._match()
-        if match is None:
+        line = self._read_head()
+        if line is None:
             return None
-        http_version, status_code, reason, block = match.groups(b"")
-        if len(block) > 4 * self._limits.fields:  # the shortest field has a CRLF, a letter and a colon
-            check_field_count(block, self._limits)
-        headers = headers_from_wire(block)
-        control = headers.control
-        if b"content-length" in control and not control[b"content-length"].isdigit():
-            headers = merge_equal_lengths(headers)
-        if b"transfer-encoding" in control:
-            headers = lower_coding(headers)
-        return response_from_wire(int(status_code), reason, headers, http_version)
+        http_version, status_code, reason = line.groups(b"")
+        return response_from_wire(int(status_code), reason, self._headers, http_version)
+
+    def _headers_of(self, lines: bytes) -> Headers:
+        headers = super()._headers_of(lines)
+        length = headers.control.get(b"content-length", b"0")
+        return headers if length.isdigit() else merge_equal_lengths(headers)
 
     def _skip_line(self) -> None:
         super()._skip_line()

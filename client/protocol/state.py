@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 
 from .errors import LocalProtocolError
 from .events import ConnectionClosed, Data, EndOfMessage, InformationalResponse, Request, Response
+from .framing import comma_list, has_close
 
 __all__ = [
     "CLIENT",
@@ -219,8 +220,8 @@ class ConnectionState:
         # but those of events; nearly all cycles end before that.
         self._is_coupled = False
 
-    def process_request(self, role: Role, connect: bool, upgrade: bool) -> None:
-        """*role* sent a `Request`; by its method or its fields it may propose to switch protocols.
+    def process_request(self, role: Role, request: Request) -> None:
+        """*role* sent *request*, which by its method or its fields may propose to switch protocols, or to close.
 
         Raises:
             LocalProtocolError: Not in this state, or not in this role.
@@ -232,37 +233,48 @@ class ConnectionState:
             raise self._illegal(role if sender is None else SERVER, Request)
         states[role] = sender
         states[SERVER] = server
-        if connect or upgrade:
-            proposals = ((_ConnectAccepted, connect), (_UpgradeAccepted, upgrade))
-            self._proposals = frozenset(accepted for accepted, proposed in proposals if proposed)
-            self._is_coupled = True
+        control = request._headers.control
+        modern = request._http_version >= b"1.1"
+        if request._method == b"CONNECT":
+            self._propose(_ConnectAccepted)
+        # From HTTP/1.0 Upgrade means nothing (RFC 9110 section 7.8).
+        if modern and b"upgrade" in control and comma_list(control, b"upgrade"):
+            self._propose(_UpgradeAccepted)
+        if b"connection" in control and has_close(control):
+            self.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
+        if not modern:
+            self.disable_keep_alive(CloseReason.HTTP_1_0)
 
-    def process_response(self, role: Role, event_type: type, status_code: int) -> State:
-        """*role* sent an `InformationalResponse` or a `Response`; return its new state.
+    def process_response(self, role: Role, response: Response) -> State:
+        """*role* sent *response*, which may accept to switch protocols, or ask to close; return its new state.
+
+        Raises:
+            LocalProtocolError: Not in this state or not in this role.
+        """
+        if self._proposals:
+            new_state = self._answer_proposals(role, response._status_code)
+        else:
+            new_state = self._move(role, Response, Response)
+        control = response._headers.control
+        if b"connection" in control and has_close(control):
+            self.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
+        if response._http_version < b"1.1":
+            self.disable_keep_alive(CloseReason.HTTP_1_0)
+        return new_state
+
+    def process_informational(self, role: Role, status_code: int) -> None:
+        """*role* sent an `InformationalResponse`.
 
         Raises:
             LocalProtocolError: Not in this state or not in this role, or a switch that was not proposed.
         """
-        if event_type is Response:
-            if not self._proposals:  # the usual case; as `_move`, a call less
-                new_state = EVENT_TRANSITIONS[role][self.states[role]].get(Response)
-                if new_state is None:
-                    raise self._illegal(role, Response)
-                self.states[role] = new_state
-                return new_state
-            if status_code < 300 and _ConnectAccepted in self._proposals:
-                self._move(role, _ConnectAccepted, Response)
-            else:
-                self._move(role, Response, Response)
-                self._proposals = frozenset()
-        elif status_code == 101:
-            if _UpgradeAccepted not in self._proposals:
-                raise LocalProtocolError("101 (Switching Protocols) although the request proposed no upgrade")
+        if status_code != 101:
+            self._move(role, InformationalResponse, InformationalResponse)
+        elif _UpgradeAccepted in self._proposals:
             self._move(role, _UpgradeAccepted, InformationalResponse)
+            self._settle()
         else:
-            return self._move(role, InformationalResponse, InformationalResponse)
-        self._settle()
-        return self.states[role]
+            raise LocalProtocolError("101 (Switching Protocols) although the request proposed no upgrade")
 
     def process_event(self, role: Role, event_type: type) -> None:
         """*role* sent `Data`, `EndOfMessage` or `ConnectionClosed`.
@@ -271,7 +283,7 @@ class ConnectionState:
             LocalProtocolError: Not in this state.
         """
         states = self.states
-        new_state = EVENT_TRANSITIONS[role][states[role]].get(event_type)
+        new_state = EVENT_TRANSITIONS[role][states[role]].get(event_type)  # as `_move`, a call less
         if new_state is None:
             raise self._illegal(role, event_type)
         states[role] = new_state
@@ -302,6 +314,19 @@ class ConnectionState:
         if not (self.states[CLIENT] is DONE and self.states[SERVER] is DONE):
             raise LocalProtocolError(f"not in a reusable state: {self.states}")
         self.states[CLIENT] = self.states[SERVER] = IDLE
+
+    def _propose(self, accepted: type) -> None:
+        self._proposals |= {accepted}
+        self._is_coupled = True
+
+    def _answer_proposals(self, role: Role, status_code: int) -> State:
+        if status_code < 300 and _ConnectAccepted in self._proposals:
+            self._move(role, _ConnectAccepted, Response)
+        else:
+            self._move(role, Response, Response)
+            self._proposals = frozenset()
+        self._settle()
+        return self.states[role]
 
     def _move(self, role: Role, key: type, event_type: type) -> State:
         new_state = EVENT_TRANSITIONS[role][self.states[role]].get(key)
