@@ -128,7 +128,7 @@ class Request(Event):
             check_host(control, http_version)
         if len(control) > 1 or b"host" not in control:
             check_framing(control)
-        head = b"%b %b HTTP/1.1%b\r\n\r\n" % (method, target, headers.lines)
+        head = b"".join((method, b" ", target, b" HTTP/1.1", headers.lines, b"\r\n\r\n"))
         if REQUEST_HEAD_TO_SEND.fullmatch(head) is None or head.count(b"\n") != count + 2:  # see `is_section`
             raise _illegal_request(method, target, headers)
         if not headers.lines.startswith(b"\r\nHost:"):  # not before the lines were found to be legal
