@@ -18,7 +18,9 @@ from .grammar import (
     CHUNK_LINE_LENIENT,
     CHUNK_LINE_STRICT,
     FIELD_BLOCK,
+    NEXT_CHUNK_LINE,
     PLAIN_CHUNK_LINE,
+    PLAIN_CHUNK_LINE_BYTES,
     TRAILING_BLANKS,
 )
 from .headers import headers_from_wire
@@ -102,6 +104,7 @@ class ChunkedReader(NothingToRead):
         "_line",
         "_line_end_due",
         "_overhead",
+        "_plain_next",
         "_received",
         "_searched",
         "left",
@@ -111,6 +114,7 @@ class ChunkedReader(NothingToRead):
         self._buffer = buffer
         self._limits = limits
         self._line = line
+        self._plain_next = limits.chunk_line >= PLAIN_CHUNK_LINE_BYTES  # a plain line is never too long
         self.left = 0  # of the current chunk
         self._at_start = False  # no byte of the current chunk was delivered yet
         self._line_end_due = False  # the CRLF behind a chunk's bytes is still to come
@@ -126,9 +130,13 @@ class ChunkedReader(NothingToRead):
         data = self._buffer.take(self.left)
         if not data:
             return None
-        at_start = self._at_start
-        self.skip(len(data))
-        return Data(data, at_start, self.left == 0)
+        at_start, size = self._at_start, len(data)
+        left = self.left - size
+        self.left = left  # as `skip`, a call less
+        self._received += size
+        self._at_start = False
+        self._line_end_due = left == 0
+        return Data(data, at_start, left == 0)
 
     def read_eof(self) -> None:
         """Raise: the body has no end."""
@@ -148,9 +156,20 @@ class ChunkedReader(NothingToRead):
 
         A line that is refused is not consumed.
         """
-        if self._in_trailers or (self._line_end_due and not self._end_chunk()):
+        if self._in_trailers:
             return False
         buffer = self._buffer
+        if self._line_end_due:
+            # Nearly always the end of the last chunk and a plain line are there: one look instead of three.
+            match = self._plain_next and NEXT_CHUNK_LINE.match(buffer.data, buffer.start)
+            if match and (length := int(match[1], 16)) > 0:
+                buffer.start = match.end()
+                self.left: int = length
+                self._at_start = True
+                self._line_end_due = False
+                return True
+            if not self._end_chunk():
+                return False
         data, start = buffer.data, buffer.start
         end = data.find(b"\r\n", start + self._searched, start + self._limits.chunk_line) + 2
         match = self._line.fullmatch(data, start, end) if end > 1 else None
@@ -165,7 +184,7 @@ class ChunkedReader(NothingToRead):
             self._count_overhead(overhead)
         buffer.start = end
         self._searched = 0
-        self.left: int = length
+        self.left = length
         self._at_start = True
         self._in_trailers = length == 0
         return length > 0
@@ -242,7 +261,7 @@ class CoalescingChunkedReader(ChunkedReader):
                     break
                 self.skip(len(data))
                 pieces.append(data)
-                if self._line_end_due and self._end_chunk():
+                if self._plain_next and self._line_end_due and self._end_chunk():
                     self._take_whole_chunks(pieces)
         except RemoteProtocolError:
             # Nothing of what is refused was consumed: the next call finds it again, behind the good bytes.

@@ -266,12 +266,14 @@ class Connection:
         return [head]
 
     def _send_informational(self, response: InformationalResponse) -> list[BytesLike]:
+        if self.their_http_version is not None and self.their_http_version < b"1.1":
+            raise LocalProtocolError("an HTTP/1.0 client knows no 1xx response (RFC 9110 section 15.2)")
         self._state.process_informational(self.our_role, response.status_code)
         self.client_is_waiting_for_100_continue = False
         return [frame_informational(response).encode()]
 
     def _send_response(self, response: Response) -> list[BytesLike]:
-        must_close = self._state.close_reason is not None or self.their_state is ERROR
+        must_close = self._state.close_reason is not None or self._state.states[CLIENT] is ERROR
         response = frame_response(response, self._request_method, self.their_http_version, must_close)
         head = response.encode()
         length = response_body(response._headers.control, response._status_code, self._request_method)
@@ -341,7 +343,10 @@ class Connection:
             event = self._reader.read()
             if event is None:
                 return self._no_event()
-            RECEIVERS[type(event)](self, event)
+            if type(event) is Data:  # the most frequent one
+                self.client_is_waiting_for_100_continue = False
+            else:
+                RECEIVERS[type(event)](self, event)
             return event
         except BaseException as error:
             self._state.process_error(self.their_role)
@@ -401,9 +406,6 @@ class Connection:
         self._state.process_event(self.their_role, ConnectionClosed)
         self._reader = NOTHING_TO_READ
         return ConnectionClosed()
-
-    def _receive_data(self, _event: Data) -> None:
-        self.client_is_waiting_for_100_continue = False
 
     def _receive_end(self, _event: EndOfMessage) -> None:
         self.client_is_waiting_for_100_continue = False
@@ -471,11 +473,10 @@ SENDERS: Final[dict[type, Callable[[Connection, Any], list[BytesLike] | None]]] 
     EndOfMessage: Connection._send_end,
     ConnectionClosed: Connection._send_close,
 }
-#: What `Connection.next_event` does with each kind of event that a reader returns.
+#: What `Connection.next_event` does with each kind of event that a reader returns, but `Data`.
 RECEIVERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
     Request: Connection._receive_request,
     InformationalResponse: Connection._receive_informational,
     Response: Connection._receive_response,
-    Data: Connection._receive_data,
     EndOfMessage: Connection._receive_end,
 }

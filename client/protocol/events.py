@@ -29,7 +29,6 @@ from .headers import (
     field_lines,
     headers_from_caller,
     illegal_value,
-    is_section,
     to_bytes,
     trailers_from_caller,
     without_fields,
@@ -173,9 +172,10 @@ class _ResponseBase(Event):
         http_version: Text = CURRENT_VERSION,
         reason: Text = b"",
     ) -> None:
-        if not isinstance(status_code, int):
-            raise LocalProtocolError("status code must be integer")
-        status_code = int(status_code)  # http.HTTPStatus is an int, but does not print as one
+        if type(status_code) is not int:
+            if not isinstance(status_code, int):
+                raise LocalProtocolError("status code must be integer")
+            status_code = int(status_code)  # http.HTTPStatus is an int, but does not print as one
         if status_code not in self._codes:
             raise LocalProtocolError(
                 f"{type(self).__name__} status_code should be in range"
@@ -185,7 +185,9 @@ class _ResponseBase(Event):
         headers, count = headers_from_caller(headers)
         check_framing(headers.control)
         head = b"HTTP/1.1 %d %b%b\r\n\r\n" % (status_code, reason, headers.lines)
-        if not is_section(head, RESPONSE_HEAD_TO_SEND, count + 2):
+        if (
+            RESPONSE_HEAD_TO_SEND.fullmatch(head) is None or head.count(b"\n") != count + 2
+        ):  # see `is_section`
             raise _illegal_response(reason, headers)
         self._status_code = status_code
         self._reason = reason

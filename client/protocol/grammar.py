@@ -27,7 +27,9 @@ __all__ = [
     "HEAD_END",
     "HEAD_END_LENIENT",
     "HOST",
+    "NEXT_CHUNK_LINE",
     "PLAIN_CHUNK_LINE",
+    "PLAIN_CHUNK_LINE_BYTES",
     "REASON",
     "REQUEST_BEGINNING",
     "REQUEST_HEAD_TO_SEND",
@@ -141,8 +143,10 @@ _BWS = rb"[ \t]*+"
 _EXTENSION_VALUE = _BWS + rb"=" + _BWS + rb"(?:" + _TOKEN + rb"|" + _QUOTED + rb")"
 _EXTENSIONS = rb"(?:" + _BWS + rb";" + _BWS + _TOKEN + rb"(?:" + _EXTENSION_VALUE + rb")?+)*+"
 _CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16}+)" + _EXTENSIONS
-#: A line without extensions, of a size that needs no check.
+#: A line without extensions, of a size that needs no check; the same with the end of the chunk before it.
 PLAIN_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)\r\n")
+PLAIN_CHUNK_LINE_BYTES: Final = 17
+NEXT_CHUNK_LINE: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,15}+)\r\n")
 CHUNK_LINE_STRICT: Final = re.compile(_CHUNK_SIZE + rb"\r\n")
 # Wider, for responses only: blanks at the end of the line; some servers pad the size to a fixed width.
 CHUNK_LINE_LENIENT: Final = re.compile(_CHUNK_SIZE + _BWS + rb"\r\n")

@@ -109,11 +109,12 @@ def frame_response(
     HTTP/1.0 or never sent a legible request, until the close. A response to HEAD gets the fields that GET
     would get.
     """
-    headers, control = response.headers, response.headers.control
-    if response.status_code == 204 or (request_method == b"CONNECT" and response.status_code < 300):
+    headers = response._headers
+    control = headers.control
+    if response._status_code == 204 or (request_method == b"CONNECT" and response._status_code < 300):
         # RFC 9110 sections 8.6 and 9.3.6, RFC 9112 section 6.1: neither field may stand here.
         headers = without_fields(headers, FRAMING_FIELDS)
-    elif response.status_code != 304 and (
+    elif response._status_code != 304 and (
         b"transfer-encoding" in control or b"content-length" not in control
     ):
         headers = without_fields(headers, {b"content-length"})
@@ -125,7 +126,7 @@ def frame_response(
     if must_close:
         options = {*comma_list(control, b"connection"), b"close"} - {b"keep-alive"}
         headers = replace_field(headers, b"Connection", sorted(options))
-    if headers is response.headers:
+    if headers is response._headers:
         return response
     return Response(
         status_code=response.status_code,
@@ -147,10 +148,15 @@ def check_length_in_bytes(data: Sized) -> None:
     """Refuse a buffer of wide items, whose ``len`` is not the number of bytes that it would send.
 
     Raises:
-        LocalProtocolError: A memoryview, array or the like with items of more than one byte.
+        LocalProtocolError: A memoryview, an array of `array` or `ctypes`, or the like, with items of more than
+            one byte.
     """
     items = len(data)
-    if getattr(data, "nbytes", items * getattr(data, "itemsize", 1)) != items:
+    try:
+        size = memoryview(data).nbytes  # type: ignore[arg-type]  # what is no buffer is what we want to know
+    except TypeError:  # it stands for a file, and its `len` is all that there is to know
+        return
+    if size != items:
         raise LocalProtocolError(
             f"{type(data).__name__} of {items} items that are not bytes: cast it to bytes first"
         )

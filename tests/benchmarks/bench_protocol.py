@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import io
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,24 +27,41 @@ CHUNK_LINE_READ = (
     256  # past the engine: a short read for the next chunk's size, the rest straight to the caller
 )
 
-REQUEST_FIELDS = [
-    (b"Host", b"example.com"),
-    (b"User-Agent", b"threadwire/0.1"),
-    (b"Accept", b"*/*"),
-    (b"Accept-Encoding", b"gzip, deflate"),
-    (b"Connection", b"keep-alive"),
-]
-RESPONSE_FIELDS = [
-    (b"Server", b"nginx/1.22.1"),
-    (b"Date", b"Sun, 22 Nov 2026 18:00:00 GMT"),
-    (b"Content-Type", b"application/json"),
-    (b"Content-Length", b"188"),
-    (b"Last-Modified", b"Sun, 22 Nov 2026 17:00:00 GMT"),
-    (b"Connection", b"keep-alive"),
-    (b"ETag", b'"6561e2f0-bc"'),
-    (b"Accept-Ranges", b"bytes"),
-]
-BODY = b"x" * 188
+#: How many messages differ in the varied cycles, so that nothing remembered of the last one is of use.
+VARIANTS = 64
+SAME_DATE = 16  # that many answers fall into one second
+
+
+def request_fields(number: int) -> list[tuple[bytes, bytes]]:
+    """Return the fields of a client's request, of which one differs by *number*."""
+    return [
+        (b"Host", b"example.com"),
+        (b"User-Agent", b"threadwire/0.1"),
+        (b"Accept", b"*/*"),
+        (b"Accept-Encoding", b"gzip, deflate"),
+        (b"If-None-Match", b'"6561e2f0-%02x"' % number) if number else (b"Connection", b"keep-alive"),
+    ]
+
+
+def response_fields(number: int) -> list[tuple[bytes, bytes]]:
+    """Return the fields of a server's answer; Date, length and ETag differ by *number*."""
+    return [
+        (b"Server", b"nginx/1.22.1"),
+        (b"Date", b"Sun, 22 Nov 2026 18:00:%02d GMT" % (number // SAME_DATE)),
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"%d" % len(body(number))),
+        (b"Last-Modified", b"Sun, 22 Nov 2026 17:00:00 GMT"),
+        (b"Connection", b"keep-alive"),
+        (b"ETag", b'"6561e2f0-%02x"' % number),
+        (b"Accept-Ranges", b"bytes"),
+    ]
+
+
+def body(number: int) -> bytes:
+    """Return the body of a server's answer."""
+    return b"x" * (188 + number)
+
+
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -61,6 +79,16 @@ def run(target: Target | None, pace: Pace) -> Iterator[Table]:
         {name: server_cycle(module) for name, module in peers.items()},
         pace,
     )
+    yield compare(
+        f"engine: the same client cycle, {VARIANTS} messages in turn: target, a request field, Date, length, ETag differ",
+        {name: client_cycle(module, VARIANTS) for name, module in peers.items()},
+        pace,
+    )
+    yield compare(
+        "engine: the same server cycle, as varied",
+        {name: server_cycle(module, VARIANTS) for name, module in peers.items()},
+        pace,
+    )
     yield body_table("engine: 16 KiB chunks by 64 KiB reads, a MiB", 16 * 1024, 16 * MIB, pace)
     yield body_table("engine: 100-byte chunks by 64 KiB reads, a MiB", 100, 2 * MIB, pace)
 
@@ -70,13 +98,18 @@ def imported(name: str) -> Any:
     return importlib.import_module(name) if importlib.util.find_spec(name) else None
 
 
-def client_cycle(engine: Any) -> Callable[[], None]:
-    """One request out and its response in, on a connection that lives on."""
+def client_cycle(engine: Any, variants: int = 1) -> Callable[[], None]:
+    """One request out and its response in, on a connection that lives on; *variants* of both in turn."""
     connection = engine.Connection(engine.CLIENT)
-    wire = wire_of_response()
+    exchanges = [
+        (b"/index.json?page=%d" % number, request_fields(number), wire_of_response(number))
+        for number in range(variants)
+    ]
+    turns = itertools.cycle(exchanges)
 
     def cycle() -> None:
-        connection.send(engine.Request(method=b"GET", target=b"/index.json", headers=REQUEST_FIELDS))
+        target, fields, wire = next(turns)
+        connection.send(engine.Request(method=b"GET", target=target, headers=fields))
         connection.send(engine.EndOfMessage())
         connection.receive_data(wire)
         while type(connection.next_event()) is not engine.EndOfMessage:
@@ -86,27 +119,35 @@ def client_cycle(engine: Any) -> Callable[[], None]:
     return cycle
 
 
-def server_cycle(engine: Any) -> Callable[[], None]:
-    """One request in and its response out, on a connection that lives on."""
+def server_cycle(engine: Any, variants: int = 1) -> Callable[[], None]:
+    """One request in and its response out, on a connection that lives on; *variants* of both in turn."""
     connection = engine.Connection(engine.SERVER)
-    lines = b"".join(b"%b: %b\r\n" % field for field in REQUEST_FIELDS)
-    wire = b"GET /index.json HTTP/1.1\r\n%b\r\n" % lines
+    exchanges = [
+        (wire_of_request(number), response_fields(number), body(number)) for number in range(variants)
+    ]
+    turns = itertools.cycle(exchanges)
 
     def cycle() -> None:
+        wire, fields, data = next(turns)
         connection.receive_data(wire)
         while type(connection.next_event()) is not engine.EndOfMessage:
             pass
-        connection.send(engine.Response(status_code=200, headers=RESPONSE_FIELDS, reason=b"OK"))
-        connection.send(engine.Data(data=BODY))
+        connection.send(engine.Response(status_code=200, headers=fields, reason=b"OK"))
+        connection.send(engine.Data(data=data))
         connection.send(engine.EndOfMessage())
         connection.start_next_cycle()
 
     return cycle
 
 
-def wire_of_response() -> bytes:
-    lines = b"".join(b"%b: %b\r\n" % field for field in RESPONSE_FIELDS)
-    return b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (lines, BODY)
+def wire_of_request(number: int) -> bytes:
+    lines = b"".join(b"%b: %b\r\n" % field for field in request_fields(number))
+    return b"GET /index.json?page=%d HTTP/1.1\r\n%b\r\n" % (number, lines)
+
+
+def wire_of_response(number: int) -> bytes:
+    lines = b"".join(b"%b: %b\r\n" % field for field in response_fields(number))
+    return b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (lines, body(number))
 
 
 def body_table(title: str, chunk: int, size: int, pace: Pace) -> Table:
