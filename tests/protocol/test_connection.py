@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import ctypes
 import sys
 import tracemalloc
 from typing import Any
@@ -276,3 +278,87 @@ def test_responses_without_a_body_announce_none(fields: list[tuple[str, str]]) -
         Response(status_code=204, headers=[*fields, ("X", "y")])
     )
     assert b"HTTP/1.1 200 \r\n\r\n" == tunnel.send(Response(status_code=200, headers=fields))
+
+
+@pytest.mark.parametrize(
+    "data", [array.array("I", [1, 2]), (ctypes.c_uint32 * 2)(1, 2), memoryview(array.array("H", [1]))]
+)
+def test_a_buffer_of_wide_items_is_not_framed_by_their_number(data: Any) -> None:
+    """Its `len` is not the number of bytes that it would send: the rest would be taken for the next chunk."""
+    connection = Connection(CLIENT)
+    connection.send(
+        Request(method="PUT", target="/", headers=[("Host", "h"), ("Transfer-Encoding", "chunked")])
+    )
+
+    with pytest.raises(LocalProtocolError, match="items that are not bytes"):
+        connection.send(Data(data))
+    assert connection.our_state is protocol.ERROR
+
+
+def test_buffers_of_bytes_are_framed_by_their_length() -> None:
+    connection = Connection(CLIENT)
+    connection.send(
+        Request(method="PUT", target="/", headers=[("Host", "h"), ("Transfer-Encoding", "chunked")])
+    )
+    narrow: list[Any] = [array.array("B", b"abc"), (ctypes.c_ubyte * 3)(97, 98, 99)]
+
+    assert [b"3\r\nabc\r\n"] * 2 == [connection.send(Data(data)) for data in narrow]
+
+
+def test_an_http_1_0_client_gets_no_informational_response() -> None:
+    """RFC 9110 section 15.2: it would take it for the final one."""
+    server = server_that_read(b"GET / HTTP/1.0\r\n\r\n")
+
+    with pytest.raises(LocalProtocolError, match=r"HTTP/1\.0"):
+        server.send(protocol.InformationalResponse(status_code=103, headers=[]))
+
+
+@pytest.mark.parametrize("coalesce", [False, True])
+@pytest.mark.parametrize("line", [b"\r\n3\r\nabc\r\n", b"\r\n0003\r\nabc\r\n", b"\r\n03\r\nabc\r\n"])
+def test_a_chunk_line_limit_below_the_longest_plain_line_holds(coalesce: bool, line: bytes) -> None:
+    """However short the limit is, and whichever way a line is looked at."""
+    limits = protocol.Limits(chunk_line=4)
+    connection = Connection(CLIENT, limits=limits, coalesce_chunks=coalesce)
+    connection.send(GET)
+    connection.send(EndOfMessage())
+    wire = OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx" + line
+    allowed = len(line) - len(b"\r\nabc\r\n") <= limits.chunk_line
+
+    if allowed:
+        events = list(connection.receive_data(wire))
+        assert b"xabc" == b"".join(bytes(event.data) for event in events if isinstance(event, Data))
+    else:
+        with pytest.raises(RemoteProtocolError, match="chunk header of more than 4 bytes"):
+            list(connection.receive_data(wire))
+
+
+def test_equal_field_sections_mean_the_same_in_every_message() -> None:
+    """A reader remembers the last one; what it remembers must not reach into the next that differs."""
+    server = Connection(SERVER)
+    sections = [b"Host: h\r\nX: %b\r\n\r\n" % value for value in (b"1", b"1", b"2", b"1", b"12", b"1")]
+    values = []
+    for section in sections:
+        request = next(server.receive_data(b"GET /a HTTP/1.1\r\n" + section))
+        assert isinstance(request, Request)
+        values.append(request.headers.raw_items()[1][1])
+        assert EndOfMessage() == server.next_event()
+        server.send(Response(status_code=204, headers=[]))
+        server.send(EndOfMessage())
+        server.start_next_cycle()
+
+    assert [b"1", b"1", b"2", b"1", b"12", b"1"] == values
+
+
+def test_what_is_remembered_of_a_head_passes_no_limit() -> None:
+    """The same fields behind a longer target are a longer head."""
+    section = b"Host: h\r\n\r\n"
+    server = Connection(SERVER, limits=protocol.Limits(head=40))
+    assert isinstance(next(server.receive_data(b"GET /a HTTP/1.1\r\n" + section)), Request)
+    assert isinstance(server.next_event(), EndOfMessage)
+    server.send(Response(status_code=204, headers=[]))
+    server.send(EndOfMessage())
+    server.start_next_cycle()
+
+    with pytest.raises(RemoteProtocolError) as refused:
+        list(server.receive_data(b"GET /aaaaaaaaaaaaaaaa HTTP/1.1\r\n" + section))
+    assert 431 == refused.value.error_status_hint
