@@ -46,6 +46,7 @@ from client.headers import CaseInsensitiveDict
 from client.progress import size_text
 from client.session import Session
 from client.timeouts import Timeouts
+from client.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -181,8 +182,9 @@ def _download(options: argparse.Namespace) -> int:
         )
     for done in results.done:
         resumed = f", {size_text(done.resumed_from)} of it from before" if done.resumed_from else ""
-        print(f"{done.path}: {size_text(done.bytes)}{resumed}", file=sys.stderr)
-    codes = [_report(failed.error) for failed in results.failed]
+        _say(f"{done.path}: {size_text(done.bytes)}{resumed}")
+    several = len(options.url) > 1
+    codes = [_report(failed.error, failed.url if several else None) for failed in results.failed]
     return codes[0] if codes else 0
 
 
@@ -246,16 +248,26 @@ def _user(text: str) -> tuple[str, str]:
     return name, password
 
 
-def _report(error: BaseException) -> int:
-    """Print one line about *error*; return the exit status for it."""
+def _report(error: BaseException, url: str | None = None) -> int:
+    """Print one line about *error*, with *url* if the error does not name it; return the exit status for it."""
     if isinstance(error, OSError) and not isinstance(error, RequestException):
-        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", CANNOT_WRITE)
-    return _complain(error, exit_code(error))
+        problem, code = f"{error.filename or 'output'}: {error.strerror or error}", CANNOT_WRITE
+    else:
+        problem, code = str(error), exit_code(error)
+    if url is not None and not isinstance(error, InvalidRequest):  # whose URL may be none
+        shown = parse_url(url).redacted
+        problem = problem if shown in problem else f"{shown}: {problem}"
+    return _complain(problem, code)
 
 
 def _complain(problem: object, code: int) -> int:
-    line = " ".join(str(problem).split())
-    # A server's words may be in it, and must not move the cursor.
-    shown = "".join(character if character.isprintable() else "?" for character in line)
-    print(f"threadwire: {shown}", file=sys.stderr)
+    _say(f"threadwire: {' '.join(str(problem).split())}")
     return code
+
+
+def _say(line: str) -> None:
+    """Print a line to standard error, if there is one: with `2>&-`, print() would take standard output for it."""
+    if sys.stderr is not None:
+        # A server's words may be in it, and must not move the cursor.
+        shown = "".join(character if character.isprintable() else "?" for character in line)
+        print(shown, file=sys.stderr)

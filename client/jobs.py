@@ -45,7 +45,7 @@ def request_arguments(job: Any) -> dict[str, Any]:
     if isinstance(job, str | bytes | URL):
         return {"method": "GET", "url": job}
     if isinstance(job, Request):
-        return {
+        return {"method": job.method, "url": job.url} | {
             name: value
             for name in _REQUEST_PARTS
             # An empty document is one: json={} is sent. Of the others, Request makes what was not given empty.
@@ -54,7 +54,7 @@ def request_arguments(job: Any) -> dict[str, Any]:
     if isinstance(job, tuple) and len(job) == 2:
         return {"method": job[0], "url": job[1]}
     if isinstance(job, dict):
-        return {"method": "GET", **job}
+        return {"method": "GET", "url": None, **job}
     raise InvalidRequest(
         f"a job must be a URL, a (method, url) pair, a Request or a dict of arguments, not {type(job).__name__}"
     )

@@ -169,6 +169,7 @@ class _Source:
         self._held_count = 0
         self._news: SimpleQueue[_Entry] = SimpleQueue()
         self._done: deque[_Entry] = deque()  # known to be done, in the order in which they were
+        self._failure: Exception | None = None  # of the iterable, or of what is no job
         self._is_early = False  # a job could begin if it were not for the rate
         self.pending: deque[_Entry] = deque()
 
@@ -181,6 +182,7 @@ class _Source:
 
         Raises:
             WorkerLost: The executor takes no more calls, those under way have all been taken, and there are more jobs.
+            Exception: What the iterable raised, or `InvalidRequest` for what is no job: in the place of that job.
         """
         self._hear()
         carrier = self._carrier
@@ -196,11 +198,8 @@ class _Source:
                     self._is_early = True
                     return
                 sleep(due)
-            for job in self._jobs:
-                given = request_arguments(job)
-                _check("return", given)
-                break
-            else:
+            given = self._draw()
+            if given is None:
                 return
             if carrier.refusal is not None:
                 raise carrier.refusal
@@ -212,6 +211,20 @@ class _Source:
                 self._held_count += 1
             else:
                 self._start(entry)
+
+    def _draw(self) -> dict[str, Any] | None:
+        """Return the arguments of the next job; None if there is none, or none before all others have been taken."""
+        if self._failure is None:
+            try:
+                for job in self._jobs:
+                    given = request_arguments(job)
+                    _check("return", given)
+                    return given
+            except Exception as error:  # noqa: BLE001  # raised below: jobs that were drawn before it lose nothing
+                self._failure = error
+        if self._failure is not None and not self.pending:
+            raise self._failure
+        return None
 
     def take(self, *, ordered: bool) -> _Entry:
         """Return a job that is done, the first of all if *ordered*; wait for it if need be."""

@@ -92,6 +92,29 @@ def test_curls_exit_status(
     assert [] == list(tmp_path.iterdir())
 
 
+def test_of_several_the_one_that_failed_is_named(
+    server: LoopbackServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for what may be secret in its URL."""
+    slow = f"{server.url.replace('://', '://user:pass@')}/drip?bytes=1000"
+    urls = [slow, f"{server.url}/bytes/5", "nonsense"]
+
+    assert 28 == cli.main(["download", *urls[:2], "-o", str(tmp_path), "--total", "0.2"])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"threadwire: {server.url}/drip: ")
+    assert 3 == cli.main(["download", "nonsense", f"{server.url}/bytes/6", "-o", str(tmp_path)])
+    assert "threadwire: Invalid URL 'nonsense'" in capsys.readouterr().err
+
+
+def test_without_standard_error_nothing_is_said(server: LoopbackServer, tmp_path: Path) -> None:
+    """Least of all on standard output."""
+    code = "import sys; sys.stderr = None; from client.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = ["download", f"{server.url}/bytes/5", f"{server.url}/status/404", "-o", str(tmp_path)]
+    run = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, timeout=30, check=False)
+
+    assert (22, b"", b"") == (run.returncode, run.stdout, run.stderr)
+
+
 @pytest.mark.parametrize("resume", [True, False])
 def test_it_goes_on_where_it_stopped_unless_told_otherwise(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], resume: bool

@@ -61,6 +61,12 @@ def test_a_job_has_three_forms(session: client.Session, server: LoopbackServer, 
             session.download_many([nonsense])  # type: ignore[list-item]  # that is the point
 
 
+def test_a_single_failure_is_no_list_of_them(session: client.Session) -> None:
+    """It is a tuple, whose parts would be read as jobs."""
+    with pytest.raises(client.InvalidRequest, match="goes into a list"):
+        session.download_many(client.FailedDownload("http://a.test/", "a", OSError(), {}))  # type: ignore[arg-type]  # that is the point
+
+
 def test_what_failed_is_told_and_can_be_tried_again(
     session: client.Session, server: LoopbackServer, tmp_path: Path
 ) -> None:

@@ -130,14 +130,13 @@ def test_what_is_no_job_is_refused(session: client.Session) -> None:
     "jobs",
     [
         "http://a.test/", b"http://a.test/", bytearray(b"http://a.test/"), {"url": "http://a.test/", "path": "a"},
-        client.Request("GET", "http://a.test/"), parse_url("http://a.test/"),
-        client.FailedDownload("http://a.test/", "a", OSError(), {}), None, 5,
+        client.Request("GET", "http://a.test/"), parse_url("http://a.test/"), None, 5,
     ],
     ids=lambda jobs: type(jobs).__name__,
 )  # fmt: skip
 def test_a_single_job_is_no_iterable_of_jobs(session: client.Session, name: str, jobs: Any) -> None:
     """A str would be read letter by letter, a dict key by key."""
-    with pytest.raises(InvalidRequest, match=r"(goes into a list|a job must be|a Request or a dict)"):
+    with pytest.raises(InvalidRequest, match=r"goes into a list"):
         list(getattr(session, name)(jobs))
 
 
@@ -172,13 +171,52 @@ def test_no_jobs_no_results(session: client.Session) -> None:
     assert [] == list(session.as_completed([]))
 
 
-def test_an_error_of_the_iterable_comes_out(session: client.Session, server: LoopbackServer) -> None:
-    def jobs() -> Iterator[str]:
-        yield f"{server.url}/bytes/1"
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+@pytest.mark.parametrize("kind", [LookupError, InvalidRequest])
+def test_an_error_of_the_iterable_comes_out_after_the_results_before_it(
+    session: client.Session, server: LoopbackServer, name: str, kind: type[Exception]
+) -> None:
+    """Those requests have been sent; one that was a POST has had its effect."""
+
+    def jobs() -> Iterator[Any]:
+        yield from (f"{server.url}/bytes/{size}" for size in range(3))
+        if kind is LookupError:
+            raise LookupError("the caller's own")
+        yield 42  # no job
+
+    found = []
+    with pytest.raises(kind):
+        for response in getattr(session, name)(jobs()):
+            found.append(len(response.content))  # noqa: PERF401  # what comes before the error
+
+    assert [0, 1, 2] == sorted(found)
+
+
+def test_a_job_without_method_or_url_is_an_error_in_its_place(session: client.Session) -> None:
+    jobs: list[Any] = [client.Request(url="http://a.test/"), client.Request("GET"), {"method": "GET"}]
+
+    results = list(session.map(jobs, on_error="return"))
+
+    assert [client.InvalidMethod, client.URLRequired, client.URLRequired] == [
+        type(result) for result in results
+    ]
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_an_error_in_the_place_of_a_result_has_its_request(session: client.Session, name: str) -> None:
+    """Also one that never came to a prepared request, and one that is not ours."""
+
+    def refuse(request: client.PreparedRequest) -> client.PreparedRequest:
         raise LookupError("the caller's own")
 
-    with pytest.raises(LookupError):
-        list(session.map(jobs()))
+    jobs: list[Any] = ["nonsense", {"url": "http://127.0.0.1:1/", "auth": refuse}]
+    results: list[Any] = list(getattr(session, name)(jobs, on_error="return"))
+
+    assert {"nonsense", "http://127.0.0.1:1/"} == {result.request.url for result in results}
+    with pytest.raises(MissingSchema) as caught:
+        list(getattr(session, name)(jobs[:1]))
+    assert isinstance(caught.value.request, client.Request)
+    assert "nonsense" == caught.value.request.url
 
 
 def test_many_threads_share_one_session(server: LoopbackServer) -> None:
