@@ -181,7 +181,10 @@ def serve(pipe: Connection, seed: str, certificate: tuple[Path, Path]) -> None:
                 files=[files.url, f"http://127.0.0.1:{relays[3].port}/file"],
             )
         )
-        pipe.recv()
+        try:
+            pipe.recv()
+        except EOFError:  # the run has ended in the middle of a round, and has said why
+            return
         struck: dict[str, int] = {}
         for relay in relays:
             for name, count in relay.struck.items():
