@@ -46,6 +46,11 @@ ZSTD_WINDOW_LOG: Final = 23
 FREE_MEMBERS: Final = 1000
 LEAST_IN_MEMBER: Final = 16
 
+#: What one coding hands to the next costs nothing on the wire, and may decode to nothing for ever: a few hundred bytes
+#: in five codings hold petabytes of empty blocks. So much of it is free, beyond that so much for each decoded byte.
+FREE_INNER_INPUT: Final = 1 << 20
+INNER_INPUT_RATIO: Final = 4
+
 #: Bytes that a new member is given first, so that one which ends within them leaves no more to be handed back.
 _FIRST_PIECE: Final = 1024
 
@@ -103,7 +108,12 @@ class Decoder:
 
     def _through(self, data: bytes, depth: int) -> Iterator[bytes]:
         # A coding keeps what it has not decoded yet, so at most one step of each coding is in memory.
-        pieces = self._codings[depth].decode(data)
+        coding = self._codings[depth]
+        if depth and coding.given + len(data) > FREE_INNER_INPUT + INNER_INPUT_RATIO * coding.produced:
+            raise ContentDecodingError(
+                f"{coding.name}: {coding.given} bytes of it, inside another coding, decode to {coding.produced}"
+            )
+        pieces = coding.decode(data)
         if depth + 1 == len(self._codings):
             yield from pieces
         else:
@@ -146,7 +156,11 @@ def decoder_for(
 
 
 class _Coding:
-    """One content coding: a row of members (gzip) or frames (zstd), often a single one."""
+    """One content coding: a row of members (gzip) or frames (zstd), often a single one.
+
+    Attributes:
+        given, produced: Bytes so far, before and after decoding.
+    """
 
     name = ""
     library: Any = None
@@ -158,7 +172,8 @@ class _Coding:
         self._member: Any = None  # the library's decompressor, None between members
         self._is_new = False  # the member has been given nothing yet
         self._members = 0
-        self._produced = 0
+        self.given = 0
+        self.produced = 0
         self._over = False  # what follows is junk
 
     @classmethod
@@ -180,6 +195,7 @@ class _Coding:
         """
         self._input = self._input[self._at :] + data
         self._at = 0
+        self.given += len(data)
         while self._member is not None or self._begin():
             before = self._at
             try:
@@ -188,7 +204,7 @@ class _Coding:
                 self._input, self._at = b"", 0
                 raise ContentDecodingError(f"{self.name}: {error}") from error
             if output:
-                self._produced += len(output)
+                self.produced += len(output)
                 yield output
             elif self._member is not None and self._at in (before, len(self._input)):
                 return  # nothing came out and the end is not reached: more input is needed
@@ -203,9 +219,9 @@ class _Coding:
             return False
         self._is_new = True
         self._members += 1
-        if self._members > FREE_MEMBERS + self._produced // LEAST_IN_MEMBER:
+        if self._members > FREE_MEMBERS + self.produced // LEAST_IN_MEMBER:
             raise ContentDecodingError(
-                f"{self.name}: more than {FREE_MEMBERS} members, and {self._produced} bytes in all of them"
+                f"{self.name}: more than {FREE_MEMBERS} members, and {self.produced} bytes in all of them"
             )
         return True
 

@@ -186,6 +186,8 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
             response = Response._from_wire(
                 round_trip(wire_request, call), request, options, started, progress
             )
+            if call.cancel is not None or call.deadline.expires_at is not None:
+                response._check = call.check  # decoding takes time as well
             call.began = call.began or started
             if response.status_code == REQUEST_TIMEOUT:
                 tries = tries or _Tries(transport, wire_request, options, call)

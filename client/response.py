@@ -66,6 +66,7 @@ class Response(ResponseHead):
     _text: tuple[bytes, str | None, str] | None = None
     _max_body: int | None = None
     _max_ratio: float | None = None
+    _check: Callable[[], object] | None = None
     _max_codings: int = DEFAULT_RESPONSE_LIMITS.codings
     _progress: Callable[[int, int | None], object] | None = None
 
@@ -359,6 +360,7 @@ class Response(ResponseHead):
                 max_ratio=self._max_ratio,
                 max_codings=self._max_codings,
                 progress=self._progress,
+                check=self._check,
                 total=int(length) if length is not None and length.isdigit() else None,
             )
         return self._body

@@ -62,6 +62,7 @@ class ResponseBody:
         max_codings: Content codings that may be stacked on it.
         progress: Called with (bytes received so far, total) after each piece; total is *total*.
         total: The body's length on the wire, None if nobody knows.
+        check: Called before each piece that is decoded of what has been received; raises if the call is over.
 
     Attributes:
         received: Bytes taken from the wire.
@@ -72,6 +73,7 @@ class ResponseBody:
 
     __slots__ = (
         "_attach",
+        "_check",
         "_close",
         "_codings",
         "_decoded",
@@ -103,8 +105,10 @@ class ResponseBody:
         max_codings: int = DEFAULT_RESPONSE_LIMITS.codings,
         progress: Callable[[int, int | None], object] | None = None,
         total: int | None = None,
+        check: Callable[[], object] | None = None,
     ) -> None:
         """Read nothing yet."""
+        self._check = check
         self._read = read
         self._close = close
         self._attach = attach
@@ -212,6 +216,8 @@ class ResponseBody:
     def _decode_next(self) -> bytes:
         while not self.complete:
             if self._steps is not None:
+                if self._check is not None:
+                    self._check()
                 piece = next(self._steps, b"")
                 if piece:
                     return self._counted(piece)

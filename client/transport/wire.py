@@ -198,6 +198,17 @@ class Call:
         self.tls = tls
         return self
 
+    def check(self) -> None:
+        """For work that waits for nobody: see whether the call is still to go on.
+
+        Raises:
+            TotalTimeout: The total deadline has passed.
+            BaseException: The call was cancelled.
+        """
+        if self.cancel is not None:
+            self.cancel.check()
+        self.deadline.remaining("read", "read")
+
 
 class ConnectionInfo:
     """Facts of the connection that an answer came by.

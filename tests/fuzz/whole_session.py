@@ -145,6 +145,10 @@ class ScriptedSocket:
     def setsockopt(self, *arguments: Any) -> None:
         self._near.setsockopt(*arguments)
 
+    def settimeout(self, seconds: float | None) -> None:
+        """In the place of the kernel's timeouts, since libFuzzer has a timer."""
+        self._near.settimeout(seconds)
+
     def close(self) -> None:
         self._near.close()
         self._far.close()

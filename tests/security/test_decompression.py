@@ -102,6 +102,35 @@ def test_row_118_a_limit_ends_it(
     assert len(caught.value.partial) < 8 * MEBIBYTE
 
 
+#: What is not at its end and holds nothing, or has ended; then what may follow it for ever.
+ENDLESS = {
+    "deflate": [(b"\x78\x9c", b"\x00\x00\x00\xff\xff")],  # stored blocks of no bytes
+    "gzip": [
+        (b"\x1f\x8b\x08\x08" + bytes(6), b"n"),  # a file name
+        (gzip.compress(b"x", mtime=0), b"junk"),
+        (gzip.compress(b"x", mtime=0), b"\0"),
+    ],
+}
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    ("coding", "begin", "repeat"), [(coding, *parts) for coding, rows in ENDLESS.items() for parts in rows]
+)
+def test_row_119_what_another_coding_blows_up_must_hold_something(
+    scripted_server: ScriptedServer, coding: str, begin: bytes, repeat: bytes, times: int
+) -> None:
+    """Three times packed, a few hundred bytes would be decoded for hours, without one that a limit could count."""
+    body = begin + repeat * (8 * MEBIBYTE // len(repeat))
+    for _ in range(times):
+        body = gzip.compress(body, mtime=0)
+    scripted_server.script(Expect(), Send(coded(coding + ", gzip" * times, body)), Hold())
+
+    with client.Session(trust_env=False, max_body=MEBIBYTE) as session:
+        with pytest.raises(ContentDecodingError, match="inside another coding"):
+            session.get(scripted_server.url)
+
+
 #: What holds next to nothing, and may be repeated at will.
 MEMBERS = {
     "gzip": [gzip.compress(b"", mtime=0), gzip.compress(b"x", mtime=0)],

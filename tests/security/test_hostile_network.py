@@ -6,6 +6,7 @@ wait for as long as it likes.
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -91,6 +92,22 @@ def test_row_t2_nor_does_a_line_that_drips_hold_anybody_longer(
     error = assert_ends_in_time(TOTAL, lambda: call("GET", scripted_server.url))
 
     assert ("total", TOTAL) == (error.phase, error.seconds)
+
+
+def test_row_t1_nor_does_decoding_go_on_after_the_deadline(
+    scripted_server: ScriptedServer, call: Call
+) -> None:
+    """All of it arrived at once, and what it expands to is 64 GiB."""
+    member = gzip.compress(bytes(1 << 20))
+    body = gzip.compress(gzip.compress(member * (1 << 16)))
+    fields = b"Content-Encoding: gzip, gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    scripted_server.script(Expect(), Send(HEAD + fields + body), Hold())
+
+    def read_all() -> None:
+        for _ in call("GET", scripted_server.url, stream=True).iter_content(None):
+            pass
+
+    assert_ends_in_time(TOTAL, read_all)
 
 
 def test_row_t3_a_peer_that_never_reads_ends_with_the_write_timeout(scripted_server: ScriptedServer) -> None:
