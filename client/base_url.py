@@ -16,6 +16,8 @@ from client.url import URL, parse_url
 __all__ = ["resolve_on_base"]
 
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+://")
+#: "..", as servers read it that unescape before they resolve; plain ones are resolved by then.
+_ESCAPED_PARENT: Final = re.compile(r"/(?:\.|%2e){2}(?:/|\Z)", re.IGNORECASE)
 
 
 def resolve_on_base(base: URL, url: Any) -> URL:
@@ -27,7 +29,7 @@ def resolve_on_base(base: URL, url: Any) -> URL:
 
     Raises:
         InvalidURL: It begins with ``//``, which is another host to some and a path to others; or it leaves the
-            base's path by way of ``..``.
+            base's path by way of ``..``, escaped or not.
         URLRequired: It is None.
     """
     if isinstance(url, URL):
@@ -45,6 +47,7 @@ def resolve_on_base(base: URL, url: Any) -> URL:
     root = base.path.removesuffix("/")
     whole = f"{root}/{path.removeprefix('/')}" if path else base.path
     resolved = base.join(f"{whole}{mark}{rest}")
-    if not (resolved.path == base.path or resolved.path.startswith(f"{root}/")):
+    stays = resolved.path == base.path or resolved.path.startswith(f"{root}/")
+    if not stays or (root and _ESCAPED_PARENT.search(resolved.path, len(root))):
         raise InvalidURL("a relative URL leaves the path of base_url by way of '..'")
     return resolved

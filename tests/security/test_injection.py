@@ -381,7 +381,19 @@ def test_row_069_an_absolute_url_takes_nothing_of_the_base_along(origins: Origin
                       for sent_fields in (below, elsewhere)]  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["//b.test/x", "/\\b.test/x", "\\\\b.test/x", "../../x", "/..//b.test/"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "//b.test/x",
+        "/\\b.test/x",
+        "\\\\b.test/x",
+        "../../x",
+        "/..//b.test/",
+        "%2e%2e/x",
+        "a/.%2E/%2e./x",
+        "%2E%2e?q",
+    ],
+)
 def test_row_069_a_reference_that_might_be_another_host_is_refused(origins: Origins, form: str) -> None:
     with origins.session(base_url=f"{origins.url_a}/api") as session, pytest.raises(InvalidURL):
         session.get(form)
