@@ -25,7 +25,7 @@ from client.transport.dialer import NetworkOptions, Route, dial
 from client.transport.exchange import exchange
 from client.transport.pool_key import direct_key, proxied_key
 from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
-from client.transport.pool_log import tell_closed, tell_handed_over, tell_made, why_unfit
+from client.transport.pool_log import close_all, tell_closed, tell_handed_over, tell_made, why_unfit
 from client.transport.pool_queue import Place, QueuedCall
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class ConnectionPool:
             victims = list(self._idle)
             for connection in victims:
                 self._remove(connection)
-        _close(victims, "the session was closed")
+        close_all(victims, "the session was closed")
         self._reap()
 
     def abort(self) -> None:
@@ -245,7 +245,7 @@ class ConnectionPool:
         with self._lock:
             self._waiters.append(waiter)
             victims = self._settle()
-        _close(victims)
+        close_all(victims)
         if waiter.is_served():
             return  # the usual case: there was room
         self._reap()
@@ -280,9 +280,8 @@ class ConnectionPool:
         with self._lock:
             here = self._places[key].open if key in self._places else 0
             where = f"{here} of {self.limits.per_origin} connections to this origin"
-            error.args = (
-                f"{error.args[0]}: {where} and {self._slots} of {self.limits.total} in all are in use",
-            )
+            in_all = f"{self._slots} of {self.limits.total} in all"
+        error.args = (f"{error.args[0]}: {where} and {in_all} are in use",)
         return error
 
     def _dial(
@@ -312,9 +311,13 @@ class ConnectionPool:
     def _free_slot(self, key: Any) -> None:
         """Give back a slot that holds no connection."""
         with self._lock:
-            self._drop_slot(key)
+            place = self._places[key]
+            if place.open == 1:
+                del self._places[key]
+            place.open -= 1
+            self._slots -= 1
             victims = self._settle()
-        _close(victims)
+        close_all(victims)
 
     # -- taking back (`client.transport.stream.Owner`) -----------------------------------------------------------
 
@@ -332,19 +335,27 @@ class ConnectionPool:
             self.discard(connection, "the session was closed, or its time is over")
             return
         victims: list[HTTPConnection] = []
-        with self._lock:
-            self._places[connection.key].idle.append(connection)
-            self._idle[connection] = None
-            if self._waiters:
-                victims = self._settle()
-            idle = len(self._idle)
-            if idle > 1 or idle > limits.idle:  # one alone has just been used
-                oldest = next(iter(self._idle))
-                if idle > limits.idle or oldest.expires_at <= now:
-                    self._remove(oldest)
-                    victims.append(oldest)
+        is_back = False
+        try:
+            with self._lock:
+                unused = self._places[connection.key].idle
+                self._idle[connection] = None
+                is_back = True  # between these three no signal is looked for: that comes after a call
+                unused.append(connection)
+                if self._waiters:
+                    victims = self._settle()
+                idle = len(self._idle)
+                if idle > 1 or idle > limits.idle:  # one alone has just been used
+                    oldest = next(iter(self._idle))
+                    if idle > limits.idle or oldest.expires_at <= now:
+                        self._remove(oldest)
+                        victims.append(oldest)
+        except BaseException:  # Ctrl-C
+            if not is_back:
+                self.abandon(connection)
+            raise
         if victims:
-            _close(victims)
+            close_all(victims)
 
     def discard(self, connection: HTTPConnection, why: str) -> None:
         """Close *connection*, free its slot, and log *why*. Idempotent."""
@@ -352,15 +363,17 @@ class ConnectionPool:
             connection.close_in_child()
             return
         victims: list[HTTPConnection] = []
-        with self._lock:
-            is_ours = connection in self._open
-            if is_ours:
-                self._remove(connection)
-                victims = self._settle()
-        connection.close()
+        try:
+            with self._lock:
+                is_ours = connection in self._open
+                if is_ours:
+                    self._remove(connection)
+                    victims = self._settle()
+        finally:
+            connection.close()
         if is_ours:
             tell_closed(connection, why)
-        _close(victims)
+        close_all(victims)
 
     def abandon(self, connection: HTTPConnection) -> None:
         """Leave *connection* for the next one who comes by to discard; the only thing a finaliser may do."""
@@ -378,7 +391,7 @@ class ConnectionPool:
                 self._remove(connection)
                 victims = self._settle()
         tell_handed_over(connection)
-        _close(victims)
+        close_all(victims)
 
     def is_foreign(self, connection: HTTPConnection) -> bool:
         """Say whether *connection* was made by the parent of this process."""
@@ -431,19 +444,16 @@ class ConnectionPool:
         return True
 
     def _remove(self, connection: HTTPConnection) -> None:
-        """Take *connection*, idle or in use, out of the books."""
-        self._open.discard(connection)
+        """Take *connection*, idle or in use, out of the books; if a signal cuts it short, once more will do."""
+        place = self._places[connection.key]
         if connection in self._idle:
             del self._idle[connection]
-            self._places[connection.key].idle.remove(connection)
-        self._drop_slot(connection.key)
-
-    def _drop_slot(self, key: Any) -> None:
-        place = self._places[key]
+            place.idle.remove(connection)
+        if place.open == 1:
+            del self._places[connection.key]
         place.open -= 1
         self._slots -= 1
-        if not place.open:
-            del self._places[key]
+        self._open.discard(connection)  # the only call among these, after which a signal may be looked for
 
     # -- fork and end of life ------------------------------------------------------------------------------------
 
@@ -471,14 +481,6 @@ class ConnectionPool:
                 f"<ConnectionPool open={self._slots} in_use={self._slots - idle} idle={idle} waiting={waiting} "
                 f"origins={len(self._places)}>"
             )
-
-
-def _close(
-    connections: list[HTTPConnection], why: str = "its slot was needed, or more were idle than are kept"
-) -> None:
-    for connection in connections:
-        connection.close()
-        tell_closed(connection, why)
 
 
 def _aborted() -> SessionClosed:

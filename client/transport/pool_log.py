@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from client.logs import DEBUG, logger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from client.transport.connection import HTTPConnection
     from client.transport.dialer import Route
 
-__all__ = ["tell_closed", "tell_handed_over", "tell_made", "why_unfit"]
+__all__ = ["close_all", "tell_closed", "tell_handed_over", "tell_made", "why_unfit"]
 
 _NAME: Final = "client.pool"
 
@@ -40,6 +42,15 @@ def tell_handed_over(connection: HTTPConnection) -> None:
     log = logger(_NAME)
     if log is not None and log.isEnabledFor(DEBUG):
         log.debug("handed over %s", _named(connection.info))
+
+
+def close_all(
+    connections: Iterable[HTTPConnection], why: str = "its slot was needed, or more were idle than are kept"
+) -> None:
+    """Close *connections*, which are in nobody's books any more, and tell *why*."""
+    for connection in connections:
+        connection.close()
+        tell_closed(connection, why)
 
 
 def why_unfit(connection: HTTPConnection, now: float) -> str:

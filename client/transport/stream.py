@@ -317,33 +317,40 @@ class ResponseStream(Answer):
 
     def _finish(self) -> None:
         """The body is complete: give the connection back if it may serve again, have it closed otherwise."""
-        self._finished = True
-        self._body_read_at = now = monotonic()
         connection, call = self.connection, self.call
-        if call.cancel is not None:
-            call.cancel.detach()
+        turns = connection.turns
+        self._finished = True
         try:
-            # Refused where either side has not finished or will close, and where bytes came after the body: an answer
-            # that nobody asked for is never delivered, and its connection goes (RFC 9112 section 9.2).
-            connection.engine.start_next_cycle()
-        except protocol.LocalProtocolError:
-            self.owner.discard(connection, "it serves no other request")
-        else:
-            if b"\r\nkeep-alive:" in self._lines:
-                connection.idle_limit = _keep_alive_seconds(self._head.headers)
-            if connection.error is None:
-                self.owner.release(connection, now)
+            self._body_read_at = now = monotonic()
+            if call.cancel is not None:
+                call.cancel.detach()
+            try:
+                # Refused where either side has not finished or will close, and where bytes came after the body: an
+                # answer that nobody asked for is never delivered, and its connection goes (RFC 9112 section 9.2).
+                connection.engine.start_next_cycle()
+            except protocol.LocalProtocolError:
+                self.owner.discard(connection, "it serves no other request")
             else:
-                self.owner.discard(connection, "the call was stopped")
+                if b"\r\nkeep-alive:" in self._lines:
+                    connection.idle_limit = _keep_alive_seconds(self._head.headers)
+                if connection.error is None:
+                    self.owner.release(connection, now)
+                else:
+                    self.owner.discard(connection, "the call was stopped")
+        except BaseException:  # Ctrl-C
+            if connection.turns == turns:  # else it is the pool's, and may be another call's by now
+                self.owner.abandon(connection)
+            raise
         if call.trace is not None:
             call.trace("receive.end", {"bytes": self._received, "seconds": now - self.stamps[3]})
 
     def _failed(self, error: BaseException) -> BaseException:
         """Give the connection up for *error*; return, and keep for later reads, what the reader must see."""
-        self._finished = True
         if self.call.cancel is not None:
             self.call.cancel.detach()
-        self.owner.discard(self.connection, type(error).__name__)
+        if not self._finished:  # else it has been given back, and may be another call's by now
+            self._finished = True
+            self.owner.discard(self.connection, type(error).__name__)
         failure: BaseException = error
         if isinstance(error, (RemoteDisconnected, protocol.RemoteProtocolError)):
             failure = self._broken_body(error)

@@ -36,17 +36,7 @@ class Interruption(BaseException):
 
 
 # What gives a slot back cannot itself be cut off without losing it; everything that takes one can.
-GIVING_BACK = {
-    "_free_slot",
-    "_leave_queue",
-    "discard",
-    "release",
-    "_finish",
-    "_failed",
-    "_settle",
-    "_remove",
-    "close",
-}
+GIVING_BACK = {"_free_slot", "_leave_queue", "_settle", "close"}
 
 
 class Interrupter:

@@ -460,3 +460,28 @@ def test_repr_shows_the_state(scripted_server: ScriptedServer) -> None:
 
     assert "<ConnectionPool open=1 in_use=0 idle=1 waiting=0 origins=1>" == repr(pool)
     pool.close()
+
+
+def test_a_connection_that_was_given_back_is_not_closed_by_its_last_reader(
+    scripted_server: ScriptedServer,
+) -> None:
+    """A trace that raises at the end of the body: by then the connection may serve whoever waited for it."""
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    scripted_server.script(
+        Expect(), Send(OK[:-2]), Expect(b"more"), Send(b"ok"), Expect(), Send(OK), Expect(), Send(OK), Hold()
+    )
+
+    def trace(event: str, facts: dict[str, Any]) -> None:
+        if event == "receive.end":
+            served.append(pool.round_trip(a_request(scripted_server.url), a_call()))
+            raise LookupError(event)
+
+    served: list[Any] = []
+    response = pool.round_trip(a_request(scripted_server.url), a_call(trace=trace))
+    response.connection.sock.send(b"more\r\n\r\n")
+    with pytest.raises(LookupError):
+        response.read()
+
+    assert b"ok" == served[0].read()
+    assert pool.round_trip(a_request(scripted_server.url), a_call()).reused
+    pool.close()
