@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from .buffer import ReceiveBuffer
 from .errors import RemoteProtocolError, excerpt
 from .events import PLAIN_END, Data, EndOfMessage, end_of_message_from_wire
 from .framing import MAX_LENGTH, UNTIL_CLOSE
@@ -30,11 +31,10 @@ from .state import CLIENT
 if TYPE_CHECKING:
     import re
 
-    from .buffer import ReceiveBuffer
     from .limits import Limits
     from .state import Sentinel
 
-__all__ = ["LengthReader", "body_reader"]
+__all__ = ["NOTHING_LEFT", "LengthReader", "body_reader"]
 
 #: What a chunk line holds beside the size means nothing to us. A peer may spend this many bytes on it and
 #: twice the size of the body, as in Go (CVE-2023-39326); one that spends more wants to burn our time.
@@ -72,6 +72,10 @@ class LengthReader(NothingToRead):
     def skip(self, count: int) -> None:
         """Count *count* bytes that bypassed the buffer."""
         self.left -= count
+
+
+#: What has nothing left to count down can serve every message.
+NOTHING_LEFT: Final = LengthReader(ReceiveBuffer(), 0)
 
 
 class UntilCloseReader(NothingToRead):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
-from .body_readers import body_reader
+from .body_readers import NOTHING_LEFT, LengthReader, body_reader
 from .buffer import ReceiveBuffer
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import ConnectionClosed, Data, EndOfMessage, Event, InformationalResponse, Request, Response
 from .framing import (
+    NO_CONTENT_STATUS_CODES,
     UNTIL_CLOSE,
     comma_list,
     framing_fault,
@@ -415,7 +416,7 @@ class Connection:
     def _receive_request(self, request: Request) -> None:
         length = self._process_request(self.their_role, request)
         self.their_http_version = request._http_version
-        self._reader = body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
+        self._reader = NOTHING_LEFT if length == 0 else self._body_reader(length)
 
     def _receive_informational(self, response: InformationalResponse) -> None:
         self._informational_count += 1
@@ -438,9 +439,14 @@ class Connection:
             self._state.disable_keep_alive(self._head_reader.close_reason)
         if length == UNTIL_CLOSE:
             self._state.disable_keep_alive(CloseReason.READ_UNTIL_CLOSE)
-        elif framing_fault(control, status_code, response._http_version):
+        elif (b"transfer-encoding" in control or status_code in NO_CONTENT_STATUS_CODES) and framing_fault(
+            control, status_code, response._http_version
+        ):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
-        self._reader = body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
+        self._reader = LengthReader(self._buffer, length) if length >= 0 else self._body_reader(length)
+
+    def _body_reader(self, length: int) -> NothingToRead:
+        return body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
 
     # ---- both directions
 

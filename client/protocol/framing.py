@@ -63,8 +63,8 @@ def comma_list(control: Control, name: bytes) -> list[bytes]:
 
 
 def has_close(control: Control) -> bool:
-    """Tell whether Connection, which *control* has, has the option close. RFC 9112 section 9.6."""
-    return control[b"connection"] != b"keep-alive" and b"close" in comma_list(control, b"connection")
+    """Tell whether Connection has the option close. RFC 9112 section 9.6."""
+    return b"close" in comma_list(control, b"connection")
 
 
 def content_length(control: Control) -> int:

@@ -164,7 +164,7 @@ def headers_from_caller(fields: HeaderFields) -> tuple[Headers, int]:
         pieces.append(beginning)
         pieces.append(value)
         if control_name:
-            value = to_bytes(value).lower()
+            value = (value if type(value) is bytes else to_bytes(value)).lower()
             if control_name in control:
                 value = b"%b, %b" % (control[control_name], value)
             control[control_name] = value

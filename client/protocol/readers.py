@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from .buffer import ReceiveBuffer
     from .events import Data, EndOfMessage, InformationalResponse, Request, Response
-    from .headers import Headers
     from .limits import Limits
 
 __all__ = [
@@ -108,6 +107,7 @@ class HeadReader(NothingToRead):
     start_line: ClassVar[re.Pattern[bytes]]
     head_end: ClassVar[re.Pattern[bytes]]
     beginning: ClassVar[re.Pattern[bytes]]
+    merges_lengths: ClassVar[bool]  # several equal Content-Lengths count as one
 
     def __init__(self, buffer: ReceiveBuffer, limits: Limits, *, may_skip_line: bool) -> None:
         self._buffer = buffer
@@ -148,14 +148,15 @@ class HeadReader(NothingToRead):
         lines = section[1]
         if len(lines) > 4 * self._limits.fields:  # the shortest field has a CRLF, a letter and a colon
             check_field_count(lines, self._limits)
-        self._headers = self._headers_of(lines)
+        headers = headers_from_wire(lines)
+        control = headers.control
+        if b"transfer-encoding" in control:
+            headers = lower_coding(headers)
+        if self.merges_lengths and b"content-length" in control and not control[b"content-length"].isdigit():
+            headers = merge_equal_lengths(headers)
+        self._headers = headers
         self._section = section[0]
         return True
-
-    def _headers_of(self, lines: bytes) -> Headers:
-        """Return what *lines*, which the grammar has passed, mean."""
-        headers = headers_from_wire(lines)
-        return lower_coding(headers) if b"transfer-encoding" in headers.control else headers
 
     def _read_irregular_head(self) -> re.Match[bytes] | None:
         """Do what `_read_head` does for a head that is incomplete, illegal, or legal but not to the letter."""
@@ -217,6 +218,7 @@ class RequestReader(HeadReader):
     start_line = REQUEST_LINE
     head_end = HEAD_END
     beginning = REQUEST_BEGINNING
+    merges_lengths = False
 
     def read(self) -> Request | None:
         """Return the next request, None if its head is incomplete."""
@@ -241,6 +243,7 @@ class ResponseReader(HeadReader):
     start_line = STATUS_LINE
     head_end = HEAD_END_LENIENT
     beginning = RESPONSE_BEGINNING
+    merges_lengths = True
 
     def read(self) -> Response | InformationalResponse | None:
         """Return the next response, None if its head is incomplete."""
@@ -249,11 +252,6 @@ class ResponseReader(HeadReader):
             return None
         http_version, status_code, reason = line.groups(b"")
         return response_from_wire(int(status_code), reason, self._headers, http_version)
-
-    def _headers_of(self, lines: bytes) -> Headers:
-        headers = super()._headers_of(lines)
-        length = headers.control.get(b"content-length", b"0")
-        return headers if length.isdigit() else merge_equal_lengths(headers)
 
     def _skip_line(self) -> None:
         super()._skip_line()

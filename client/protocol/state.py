@@ -240,7 +240,7 @@ class ConnectionState:
         # From HTTP/1.0 Upgrade means nothing (RFC 9110 section 7.8).
         if modern and b"upgrade" in control and comma_list(control, b"upgrade"):
             self._propose(_UpgradeAccepted)
-        if b"connection" in control and has_close(control):
+        if b"connection" in control and control[b"connection"] != b"keep-alive" and has_close(control):
             self.disable_keep_alive(CloseReason.REQUEST_SAYS_CLOSE)
         if not modern:
             self.disable_keep_alive(CloseReason.HTTP_1_0)
@@ -256,7 +256,7 @@ class ConnectionState:
         else:
             new_state = self._move(role, Response, Response)
         control = response._headers.control
-        if b"connection" in control and has_close(control):
+        if b"connection" in control and control[b"connection"] != b"keep-alive" and has_close(control):
             self.disable_keep_alive(CloseReason.RESPONSE_SAYS_CLOSE)
         if response._http_version < b"1.1":
             self.disable_keep_alive(CloseReason.HTTP_1_0)
