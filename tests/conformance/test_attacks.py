@@ -6,6 +6,7 @@ Each test is one attack, named for what it would gain; where it was done to some
 from __future__ import annotations
 
 import array
+import ctypes
 from collections.abc import Callable
 
 import pytest
@@ -149,7 +150,11 @@ def test_an_http_1_0_client_cannot_ask_for_a_switch() -> None:
 
 
 @pytest.mark.parametrize("framing", [("Transfer-Encoding", "chunked"), ("Content-Length", "2")])
-@pytest.mark.parametrize("wrap", [memoryview, lambda numbers: numbers], ids=["memoryview", "array"])
+@pytest.mark.parametrize(
+    "wrap",
+    [memoryview, lambda numbers: numbers, lambda numbers: (ctypes.c_uint32 * 2)(*numbers)],
+    ids=["memoryview", "array", "ctypes"],
+)
 def test_a_buffer_of_wide_items_cannot_frame_fewer_bytes_than_it_sends(
     framing: tuple[str, str], wrap: Callable[[array.array[int]], bytes]
 ) -> None:
@@ -297,6 +302,14 @@ def test_an_http_1_0_client_is_answered_and_closed(close: bytes) -> None:
     assert connection.our_state is protocol.MUST_CLOSE
     with pytest.raises(protocol.LocalProtocolError):
         connection.start_next_cycle()
+
+
+def test_an_http_1_0_client_gets_no_informational_response() -> None:
+    """RFC 9110 section 15.2: it would take it for the final one."""
+    server = server_that_read(b"GET / HTTP/1.0\r\n\r\n")
+
+    with pytest.raises(LocalProtocolError, match=r"HTTP/1\.0"):
+        server.send(protocol.InformationalResponse(status_code=103, headers=[]))
 
 
 def test_a_waiting_client_is_seen_until_it_is_answered_or_goes_on() -> None:

@@ -280,21 +280,6 @@ def test_responses_without_a_body_announce_none(fields: list[tuple[str, str]]) -
     assert b"HTTP/1.1 200 \r\n\r\n" == tunnel.send(Response(status_code=200, headers=fields))
 
 
-@pytest.mark.parametrize(
-    "data", [array.array("I", [1, 2]), (ctypes.c_uint32 * 2)(1, 2), memoryview(array.array("H", [1]))]
-)
-def test_a_buffer_of_wide_items_is_not_framed_by_their_number(data: Any) -> None:
-    """Its `len` is not the number of bytes that it would send: the rest would be taken for the next chunk."""
-    connection = Connection(CLIENT)
-    connection.send(
-        Request(method="PUT", target="/", headers=[("Host", "h"), ("Transfer-Encoding", "chunked")])
-    )
-
-    with pytest.raises(LocalProtocolError, match="items that are not bytes"):
-        connection.send(Data(data))
-    assert connection.our_state is protocol.ERROR
-
-
 def test_buffers_of_bytes_are_framed_by_their_length() -> None:
     connection = Connection(CLIENT)
     connection.send(
@@ -303,14 +288,6 @@ def test_buffers_of_bytes_are_framed_by_their_length() -> None:
     narrow: list[Any] = [array.array("B", b"abc"), (ctypes.c_ubyte * 3)(97, 98, 99)]
 
     assert [b"3\r\nabc\r\n"] * 2 == [connection.send(Data(data)) for data in narrow]
-
-
-def test_an_http_1_0_client_gets_no_informational_response() -> None:
-    """RFC 9110 section 15.2: it would take it for the final one."""
-    server = server_that_read(b"GET / HTTP/1.0\r\n\r\n")
-
-    with pytest.raises(LocalProtocolError, match=r"HTTP/1\.0"):
-        server.send(protocol.InformationalResponse(status_code=103, headers=[]))
 
 
 @pytest.mark.parametrize("coalesce", [False, True])
