@@ -308,7 +308,7 @@ def test_an_http_1_0_client_gets_no_informational_response() -> None:
     """RFC 9110 section 15.2: it would take it for the final one."""
     server = server_that_read(b"GET / HTTP/1.0\r\n\r\n")
 
-    with pytest.raises(LocalProtocolError, match=r"HTTP/1\.0"):
+    with pytest.raises(protocol.LocalProtocolError, match=r"HTTP/1\.0"):
         server.send(protocol.InformationalResponse(status_code=103, headers=[]))
 
 
