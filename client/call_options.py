@@ -70,14 +70,14 @@ class CallOptions:
         Raises:
             InvalidRequest: One of them makes no sense.
         """
-        for name, value in (
-            ("idempotent", idempotent),
-            ("progress", progress),
-            ("max_body", max_body),
-            ("max_ratio", max_ratio),
-        ):
-            if value is not None:
-                check(name, value)
+        if idempotent is not None:
+            check("idempotent", idempotent)
+        if progress is not None:
+            check("progress", progress)
+        if max_body is not None:
+            check("max_body", max_body)
+        if max_ratio is not None:
+            check("max_ratio", max_ratio)
         if expect is not False:
             check("expect", expect)
         self.timeouts: Timeouts = timeouts

@@ -142,10 +142,17 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
     if options.proxies is not None:
         call.proxy = options.proxies.choose(url)
     adapter = session._adapter_for(url)
-    if adapter is None:
-        response = transact(session._transport, request, options, call)
-    else:
-        response = send_through(adapter, request, options, call)
+    try:
+        if adapter is None:
+            response = transact(session._transport, request, options, call)
+        else:
+            response = send_through(adapter, request, options, call)
+    except RequestException as error:
+        if error.response is not None and error.request is request:
+            _keep_cookies(
+                session, url, error.response
+            )  # the head had come, as it would have to a caller who streams
+        raise
     if response._has_field(b"set-cookie"):
         _keep_cookies(session, url, response)
     if request._hooks is not None and request._hooks.get("response"):

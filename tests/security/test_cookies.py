@@ -295,3 +295,19 @@ def test_row_051_same_site_is_no_reason_to_send_or_not(origins: Origins, name: s
     cookie = cookie_after(origins, "a.test", b"a=b; SameSite=" + name.encode(), then="a.test")
 
     assert b"a=b" == cookie
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_body_that_breaks_off_does_not_take_the_cookies_of_its_head_along(
+    origins: Origins, stream: bool
+) -> None:
+    """A login that answers with a broken page has logged in all the same; found by the fuzzer as a difference."""
+    broken = (
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=1\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope"
+    )
+    origins.a.answer(broken)
+
+    with origins.session() as session:
+        with pytest.raises(client.ContentDecodingError):
+            session.get(origins.url_a, stream=stream).content  # noqa: B018  # reads it
+        assert {"sid": "1"} == session.cookies.get_dict()
