@@ -133,18 +133,19 @@ class Mounts:
 
     def _adapter_for(self, url: URL) -> BaseAdapter | None:
         """Return the adapter that *url* is to be sent by, None for this session's own transport."""
-        is_own = (
-            getattr(self.get_adapter, "__func__", None) is _GET_ADAPTER
-        )  # not overridden, nor a test's double
-        if url.scheme == UNIX_SCHEME or (
+        if (
             self._adapters is None
-            and is_own
-            and url.scheme in ("http", "https")
+            and url.scheme in _OURS
+            and type(self).get_adapter is _GET_ADAPTER  # not overridden, nor a test's double
+            and "get_adapter" not in self.__dict__
             and not (noted and send_is_replaced())
-        ):
+        ) or url.scheme == UNIX_SCHEME:
             return None
         adapter = self.get_adapter(url=str(url))
         return None if getattr(adapter, "_stands_for", None) is self._transport else adapter
 
 
 _GET_ADAPTER: Final = Mounts.get_adapter
+
+#: Schemes that need no adapter.
+_OURS: Final = frozenset({"http", "https"})
