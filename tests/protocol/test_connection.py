@@ -339,3 +339,14 @@ def test_what_is_remembered_of_a_head_passes_no_limit() -> None:
     with pytest.raises(RemoteProtocolError) as refused:
         list(server.receive_data(b"GET /aaaaaaaaaaaaaaaa HTTP/1.1\r\n" + section))
     assert 431 == refused.value.error_status_hint
+
+
+def test_chunks_that_arrive_together_come_out_as_one_piece() -> None:
+    connection = Connection(CLIENT, coalesce_chunks=True)
+    connection.send(GET)
+    connection.send(EndOfMessage())
+    chunks = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for size in range(1, 40))
+
+    events = list(connection.receive_data(OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"))
+
+    assert [Data(b"x" * sum(range(40))), EndOfMessage()] == events[1:]

@@ -17,6 +17,8 @@ from client.protocol import (
     ProtocolError,
     Request,
     Response,
+    events,
+    headers,
 )
 
 HOST = [("Host", "example.com")]
@@ -189,3 +191,27 @@ def test_a_str_is_judged_by_what_it_encodes_to() -> None:
         Request(method="GET", target="/", headers=[*HOST, ("X", Liar("y"))])
     with pytest.raises(TypeError):
         Request(method="GET", target="/", headers=[*HOST, ("X", Loop("y"))])
+
+
+def test_a_field_may_be_bytes_and_str() -> None:
+    request = Request(method="GET", target="/", headers=[(b"Host", "h"), (b"X", "y")])
+
+    assert [(b"Host", b"h"), (b"X", b"y")] == request.headers.raw_items()
+
+
+def test_what_is_remembered_of_names_and_hosts_is_bounded_and_the_rest_counts_as_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program that talks to a million hosts, or spells a million names, must not fill the memory with them."""
+    monkeypatch.setattr(headers, "NAMES", {})
+    monkeypatch.setattr(headers, "MAX_NAMES", 2)
+    monkeypatch.setattr(events, "_hosts", set())
+    monkeypatch.setattr(events, "MAX_HOSTS", 2)
+
+    for number in range(5):
+        fields = [(b"Host", b"h%d" % number), (b"X-%d" % number, b"y")]
+        assert fields == Request(method="GET", target="/", headers=fields).headers.raw_items()
+
+    assert (2, 2) == (len(headers.NAMES), len(events._hosts))
+    with pytest.raises(LocalProtocolError):
+        Request(method="GET", target="/", headers=[(b"Host", b"a b")])
