@@ -249,7 +249,8 @@ def _load_certificate(
         context.post_handshake_auth = True
     except (OSError, ValueError, TypeError) as error:
         files = certificate if key is None else f"{certificate!r} and {key!r}"
-        raise InvalidRequest(f"cannot load the client certificate of {files}: {error}") from error
+        hint = "; is it PEM, and the password right?" if "PEM lib" in str(error) else ""
+        raise InvalidRequest(f"cannot load the client certificate of {files}: {error}{hint}") from error
 
 
 def _empty_system_context() -> ssl.SSLContext:
