@@ -54,8 +54,10 @@ def run_downloads(
     Raises:
         InvalidRequest: It is no executor, or what has to travel cannot be pickled.
         SessionClosed: The session was closed meanwhile.
+        RuntimeError: Called on a thread of *executor*.
     """
     carrier = carrier_for(session, executor, "download", common, None)
+    carrier.refuse_own_worker()
     run = os.urandom(8).hex() if isinstance(carrier, Elsewhere) and carrier.may_run_twice else None
     folders: set[str] = set()  # that hold receipts
     under_way: dict[int, tuple[Mapping[str, Any], Ticket]] = {}

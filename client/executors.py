@@ -7,6 +7,7 @@ executor does, each call ends in its result, its own error, or `WorkerLost`.  No
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
@@ -130,7 +131,7 @@ class _OnExecutor:
         return False
 
     def refuse_own_worker(self) -> None:
-        """Do nothing: that a thread waits for its own executor is known to nobody but the caller."""
+        """Do nothing: no thread of this process carries out the calls."""
 
     def _claim(self) -> None:
         if self._pacer is not None:
@@ -159,7 +160,20 @@ class OnThreads(_OnExecutor):
         self._claim()
         token = CancelToken()
         future = self._submit(self._call, arguments, token)
-        return future if isinstance(future, _Refused) else _OnThread(future, token)
+        ticket = future if isinstance(future, _Refused) else _OnThread(future, token)
+        try:
+            self.refuse_own_worker()  # once more: an executor may list its threads only after they have begun
+        except RuntimeError:
+            ticket.cancel()
+            raise
+        return ticket
+
+    def refuse_own_worker(self) -> None:
+        """See `Carrier`: of two calls that wait for each other's thread, none would end."""
+        if threading.current_thread() in getattr(self._executor, "_threads", ()):
+            raise RuntimeError(
+                "waiting on a thread of an executor for work of the same executor: use another one"
+            )
 
     def _call(self, arguments: Mapping[str, Any], token: CancelToken) -> Any:
         token.check()

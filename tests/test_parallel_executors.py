@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -374,6 +375,65 @@ def test_progress_counts_jobs(session: client.Session, server: LoopbackServer, n
     )
 
     assert [(1, 3), (2, 3), (3, 3)] == told
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed", "download_many"])
+def test_waiting_for_an_executor_on_a_thread_of_its_own_is_refused(
+    session: client.Session, server: LoopbackServer, tmp_path: Path, name: str
+) -> None:
+    """All its threads could end up waiting for each other."""
+    job: Any = (
+        (f"{server.url}/bytes/1", tmp_path / "out") if name == "download_many" else f"{server.url}/bytes/1"
+    )
+    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as other:
+        future = pool.submit(lambda: list(getattr(session, name)([job], executor=pool)))
+        with pytest.raises(RuntimeError, match="same executor"):
+            future.result(10)
+        assert pool.submit(lambda: getattr(session, name)([job], executor=other) and None).result(10) is None
+
+
+INTERRUPTED = """
+import multiprocessing, os, sys, client
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+def main(url, kind):
+    def jobs():
+        for number in range(23):
+            if number == 6:  # four ahead, three taken: from here on it waits inside of map
+                print("waiting", flush=True)
+            yield f"{url}/bytes/5" if number < 3 else f"{url}/drip?bytes=30"  # three seconds
+
+    context = multiprocessing.get_context("spawn")
+    pool = ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, context)
+    with pool, client.Session(trust_env=False) as session:
+        try:
+            for response in session.map(jobs(), executor=pool):
+                print(len(response.content), flush=True)
+        except KeyboardInterrupt as interrupt:
+            print(*interrupt.__notes__)
+    print("fine")
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_ctrl_c_stops_what_can_be_stopped(server: LoopbackServer, tmp_path: Path, kind: str) -> None:
+    """To this process alone; a terminal sends it to all."""
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(client.__file__).parent.parent)}
+    command = [sys.executable, str(script), server.url, kind]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert ["5\n", "5\n", "5\n", "waiting\n"] == [process.stdout.readline() for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=40)
+
+    assert re.fullmatch(r"3 requests done, [34] stopped\nfine\n", output), output
 
 
 # -- workers that die ------------------------------------------------------------------------------------------------
