@@ -149,7 +149,8 @@ def test_a_response_that_the_consumer_lets_go_is_gone(name: str) -> None:
     try:
         with crowded(Crowd()) as session:
             gone = [weakref.ref(response) for response in getattr(session, name)(["http://a.test/"] * 40)]
-            assert 35 <= sum(reference() is None for reference in gone)
+            # Each of the eight workers may just be about to let go of its last one.
+            assert 40 - 8 <= sum(reference() is None for reference in gone)
     finally:
         gc.enable()
 
