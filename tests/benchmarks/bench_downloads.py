@@ -98,11 +98,11 @@ def one_connection(url: str, path: Path, session: client.Session, rounds: int, s
     )
     if "curl" in contenders:
         table.note += (
-            f"; / curl: {ratio(table, OURS, 'curl'):.2f} (0.5 at most)"
-            f"; rate of ours / curl: {ratio(table, 'curl', OURS, 'wall'):.2f} (2 at least)"
+            f"\n  CPU of ours / curl: {ratio(table, OURS, 'curl'):.2f} (wanted: 0.5 at most)"
+            f"\n  rate of ours / curl: {ratio(table, 'curl', OURS, 'wall'):.2f} (wanted: 2 at least)"
         )
     if "bare splice" in contenders:
-        table.note += f"; CPU of ours / bare splice: {ratio(table, OURS, 'bare splice'):.2f}"
+        table.note += f"\n  CPU of ours / bare splice: {ratio(table, OURS, 'bare splice'):.2f}"
     return table
 
 

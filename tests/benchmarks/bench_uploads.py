@@ -96,7 +96,7 @@ def pieces(url: str, senders: dict[str, Send], stack: contextlib.ExitStack, roun
     best, fraction = best_peer(table)
     table.note = (
         f"CPU of ours / bare sendall: {ratio(table, OURS, 'bare sendall'):.2f} (wanted: 1.2 at most)"
-        f"; / best Python peer ({best}): {fraction:.2f} (1 at most)"
+        f"\n  CPU of ours / best Python peer ({best}): {fraction:.2f} (wanted: 1 at most)"
     )
     return table
 
