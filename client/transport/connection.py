@@ -63,6 +63,8 @@ class HTTPConnection:
 
     Attributes:
         is_kernel_timed: Whether the kernel bounds its waits; the descriptor blocks then.
+        asked: The last request's method, target and fields, and the event that was made of them: an event is read-only,
+            so the same request is not checked and laid out again.
         error: What a wait on this connection must raise once `abort` was called; None before.
         reused: True once it has served a request.
         turns: How often it was given back to the pool; another number means another user.
@@ -73,6 +75,7 @@ class HTTPConnection:
         "_poll",
         "_receive_limit",
         "_send_limit",
+        "asked",
         "closed",
         "created_at",
         "engine",
@@ -121,6 +124,7 @@ class HTTPConnection:
         self.expires_at: float = 0.0
         self.idle_limit: float | None = None
         self.turns: int = 0
+        self.asked: tuple[str, bytes, list[tuple[bytes, bytes]], protocol.Request] | None = None
         self.reused: bool = False
         self.closed: bool = False
         self.error: BaseException | None = None

@@ -156,7 +156,12 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
         target = _authority(request.url)
     engine = connection.engine
     try:
-        head = engine.send(protocol.Request(method=request.method, target=target, headers=headers))
+        asked = connection.asked
+        if asked is None or asked[0] != request.method or asked[1] != target or asked[2] != headers:
+            event = protocol.Request(method=request.method.encode(), target=target, headers=headers)
+            # A copy: the caller may change his list before the next request.
+            connection.asked = asked = (request.method, target, headers.copy(), event)
+        head = engine.send(asked[3])
     except protocol.LocalProtocolError as error:
         raise InvalidRequest(str(error)) from error
     if trailers is None and (
