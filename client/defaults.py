@@ -53,6 +53,10 @@ _DEFAULT_HEADERS: Final = {
 #: Different TLS settings that are remembered with their contexts; calls rarely bring more than two.
 _MAX_TLS_SETTINGS: Final = 16
 
+#: Different ``timeout=`` whose options are kept, and the types of it that stand for the same as what they equal.
+_MAX_KEPT_OPTIONS: Final = 16
+_NUMBERS: Final = frozenset({int, float})
+
 #: What a pickled session leaves behind.
 _WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_fields", "_kept"})
 
@@ -94,8 +98,8 @@ class Defaults:
         self._environment: Environment | None = None
         self._tls: dict[TLSSettings, TLSSettings] = {}
         self._fields: tuple[Any, int, list[tuple[bytes, bytes]] | None] | None = None
-        #: The options of a call that brings none, with the proxies that they hold for; empty until there is one.
-        self._kept: list[tuple[CallOptions, dict[str, str | Proxy | None]]] = []
+        #: By ``timeout=``: the options of calls that bring nothing else, with the proxies that they hold for.
+        self._kept: dict[Any, tuple[CallOptions, dict[str, str | Proxy | None]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what was set, not what was worked out."""
@@ -115,8 +119,8 @@ class Defaults:
         if name in EXPECTED:
             check(name, value)
         super().__setattr__(name, value)
-        # Another list, so that a thread which is working them out at this moment fills one that nobody reads.
-        self.__dict__["_kept"] = []
+        # Another dict, so that a thread which is working them out at this moment fills one that nobody reads.
+        self.__dict__["_kept"] = {}
 
     @property
     def cookies(self) -> RequestsCookieJar:
@@ -275,7 +279,7 @@ class Defaults:
     ) -> CallOptions:
         """Merge a call's settings with the session's; those of a call that brings none are kept."""
         is_plain = (
-            timeout is NOT_GIVEN
+            (timeout is NOT_GIVEN or type(timeout) in _NUMBERS)
             and allow_redirects is True
             and (stream is None or stream is False)
             and proxies is None
@@ -289,8 +293,10 @@ class Defaults:
             and max_ratio is NOT_GIVEN
         )
         kept = self._kept
-        if is_plain and kept and self.proxies == kept[0][1] and not self.stream:
-            return kept[0][0]
+        if is_plain and timeout in kept:
+            options, proxies_seen = kept[timeout]
+            if self.proxies == proxies_seen and not self.stream:
+                return options
         proxies_seen = dict(self.proxies or {})
         surroundings = self._surroundings()
         retries = self.retries if isinstance(retries, NotGiven) else retries
@@ -310,8 +316,8 @@ class Defaults:
             max_codings=self._response_limits.codings,
             on_retry=self.on_retry,
         )
-        if is_plain and not self.stream:
-            kept[:] = [(options, proxies_seen)]
+        if is_plain and not self.stream and (timeout in kept or len(kept) < _MAX_KEPT_OPTIONS):
+            kept[timeout] = (options, proxies_seen)
         return options
 
     def _tls_settings(self, verify: VerifyTypes | None, cert: CertTypes) -> TLSSettings:
