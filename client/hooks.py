@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from client.exceptions import InvalidRequest
 
-__all__ = ["HOOKS", "Hooked", "Hooks", "default_hooks", "dispatch_hook"]
+__all__ = ["HOOKS", "Hooked", "Hooks", "checked_mapping", "default_hooks", "dispatch_hook"]
 
 #: The events that there are.
 HOOKS = ["response"]
@@ -48,11 +48,7 @@ class Hooked:
         """
         if hooks is None:
             return
-        if not isinstance(hooks, Mapping):
-            raise InvalidRequest(
-                f"hooks= must be a mapping of events to callables, not {type(hooks).__name__}"
-            )
-        for event, hook in hooks.items():
+        for event, hook in checked_mapping(hooks).items():
             self.register_hook(event, hook)
 
     def deregister_hook(self, event: str, hook: Callable[..., Any]) -> bool:
@@ -62,6 +58,17 @@ class Hooked:
         except ValueError:
             return False
         return True
+
+
+def checked_mapping(hooks: Any) -> Any:
+    """Return *hooks* if it is a mapping.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    if not isinstance(hooks, Mapping):
+        raise InvalidRequest(f"hooks= must be a mapping of events to callables, not {type(hooks).__name__}")
+    return hooks
 
 
 def default_hooks() -> dict[str, list[Callable[..., Any]]]:

@@ -22,7 +22,7 @@ from client.headers import (
     encode_fields,
     encode_trailers,
 )
-from client.hooks import Hooked, Hooks
+from client.hooks import Hooked, Hooks, checked_mapping
 from client.transport.wire import WireRequest
 from client.url import URL, parse_url
 
@@ -275,7 +275,7 @@ class PreparedRequest(Hooked):
 
     @hooks.setter
     def hooks(self, hooks: Hooks) -> None:
-        self._hooks = hooks
+        self._hooks = checked_mapping(hooks)
 
     @property
     def path_url(self) -> str:

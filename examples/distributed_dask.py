@@ -23,8 +23,10 @@ FILES = 40
 def main(base_url: str) -> dict[str, int]:
     urls = [f"{base_url}/bytes/{1000 + number}" for number in range(FILES)]
     with (
-        # In your own program: Client("tcp://scheduler:8786"). No dashboard, and no port but on this machine.
-        LocalCluster(n_workers=2, threads_per_worker=2, host="127.0.0.1", dashboard_address=None) as cluster,
+        # In your own program: Client("tcp://scheduler:8786"). Here any free ports, on this machine alone.
+        LocalCluster(
+            n_workers=2, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as cluster,
         Client(cluster) as dask,
         client.Session(workers=4, timeout=30, retries=3) as session,  # workers=: threads of the whole cluster
         tempfile.TemporaryDirectory() as folder,

@@ -33,10 +33,10 @@ def distributed() -> Any:
 
 @pytest.fixture
 def cluster(distributed: Any) -> Iterator[Any]:
-    """Two worker processes of two threads on this machine; no dashboard, no port but on 127.0.0.1."""
+    """Two worker processes of two threads; any free ports, since tests run at the same time, on 127.0.0.1 alone."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it tells of the worker that is killed
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=2, processes=True, host="127.0.0.1", dashboard_address=None
+        n_workers=2, threads_per_worker=2, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as cluster:
         yield cluster
 

@@ -195,6 +195,13 @@ def test_what_is_edited_is_checked_again(name: Any, value: Any, error: type[Exce
         prepared.wire_fields()
 
 
+def test_hooks_that_are_assigned_must_be_a_mapping() -> None:
+    prepared = prepare("GET")
+    with pytest.raises(InvalidRequest, match="hooks="):
+        prepared.hooks = 5  # type: ignore[assignment]  # what is refused
+    assert {"response": []} == prepared.hooks
+
+
 def test_prepare_content_length_takes_the_body_as_it_is_now() -> None:
     """Signing recipes for requests call it."""
     prepared = prepare("POST", data=b"abc")
