@@ -89,7 +89,7 @@ def run(target: Target | None, pace: Pace) -> Iterator[Table]:
         {name: server_cycle(module, VARIANTS) for name, module in peers.items()},
         pace,
     )
-    size = (16 if QUICK else 64) * MIB
+    size = (16 if pace is QUICK else 64) * MIB
     yield body_table(
         f"engine: {size // MIB} MiB in 16 KiB chunks by 64 KiB reads, a MiB", 16 * 1024, size, pace
     )
