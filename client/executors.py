@@ -196,7 +196,7 @@ class Elsewhere(_OnExecutor):
         """Pickle what all calls have in common, so that it is refused before the first of them."""
         super().__init__(session, executor, kind, pacer)
         self.may_run_twice: bool = not isinstance(executor, ProcessPoolExecutor | ThreadPoolExecutor)
-        self.patience = PATIENCE if self.may_run_twice else None
+        self.patience: float | None = PATIENCE if self.may_run_twice else None
         self._settings = packed(session, "the session")
         packed(dict(common), "what all calls have in common")
 

@@ -70,7 +70,7 @@ class UrllibPolicy:
 
     def __init__(self, policy: Any) -> None:
         """Hold *policy*."""
-        self.policy = policy
+        self.policy: Any = policy
 
     def may_set(self, cookie: Cookie, url: URL, now: float) -> bool:
         """Say whether *cookie*, which came from *url*, may be kept; *now* in seconds since 1970."""

@@ -7,7 +7,7 @@ that is closed twice may belong to somebody else by then.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import LockType, allocate_lock
 from typing import Protocol
 
 __all__ = ["Abortable", "Alarm", "CancelToken"]
@@ -94,7 +94,7 @@ class Alarm:
 
     def __init__(self) -> None:
         """Be silent."""
-        self.bell = allocate_lock()
+        self.bell: LockType = allocate_lock()
         self.bell.acquire()
 
     def ring(self) -> None:
