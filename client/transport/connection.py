@@ -12,7 +12,6 @@ Python itself where a timer's signals interrupt them, and elsewhere their form d
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import struct
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from client import protocol
 from client.exceptions import RemoteDisconnected, SSLError
 from client.response_limits import DEFAULT_RESPONSE_LIMITS
+from client.transport.readiness import milliseconds, poll, readable_poll
 from client.transport.splice import Pipe
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class HTTPConnection:
         """
         if self.is_tls and self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
             return True, False
-        ready = _poll(self.sock.fileno(), for_write=for_write, seconds=seconds)
+        ready = poll(self.sock.fileno(), for_write=for_write, seconds=seconds)
         if self.error is not None:
             raise self.error
         return ready
@@ -188,6 +188,28 @@ class HTTPConnection:
             data = self.sock.recv(size)
         except OSError as error:
             raise self._read_failure(error, deadline) from error
+        if self.error is not None:
+            raise self.error
+        return data
+
+    def receive_later(self, size: int, deadline: Deadline) -> bytes:
+        """Do what `receive` does, under TLS, for what is hardly there yet.
+
+        With a timeout ssl would read in vain before it waits: a system call and an exception more for each answer.
+
+        Raises:
+            ReadTimeout, TotalTimeout, RemoteDisconnected, SSLError: As `receive`.
+        """
+        limit = deadline.remaining("read", "read")
+        try:
+            if not self.sock.pending() and not (self._poll or self._make_poll())(milliseconds(limit)):  # type: ignore[attr-defined]  # an SSLSocket has it
+                raise TimeoutError
+            self._limit_receive(0.0)
+            data = self.sock.recv(size)
+        except OSError as error:
+            if isinstance(error, TimeoutError) or not _is_would_block(error):
+                raise self._read_failure(error, deadline) from error
+            return self.receive(size, deadline)  # no whole record, or none with data in it: a session ticket
         if self.error is not None:
             raise self.error
         return data
@@ -244,6 +266,7 @@ class HTTPConnection:
             RemoteDisconnected: The connection broke; ``bytes_sent`` is exact.
         """
         sent = 0
+        at_once = self.is_tls  # with a timeout ssl would wait before it writes; nearly always there is room
         while sent < len(data):
             # As in `receive`.
             limit = (
@@ -251,12 +274,17 @@ class HTTPConnection:
                 if deadline.expires_at is None
                 else deadline.remaining("write", "write")
             )
-            if limit is not self._send_limit:
+            if at_once:
+                self._limit_receive(0.0)
+            elif limit is not self._send_limit:
                 self._limit_send(limit)  # type: ignore[arg-type]  # as above
             try:
                 # Never sendall: it does not tell how much the kernel took before it failed.
                 sent += self.sock.send(memoryview(data)[sent:] if sent else data)
             except OSError as error:
+                if at_once and self.error is None and _is_would_block(error):
+                    at_once = False
+                    continue
                 raise self.write_failure(error, deadline, sent_before + sent) from error
             if self.error is not None:
                 raise self.error
@@ -341,7 +369,7 @@ class HTTPConnection:
 
     def _make_poll(self) -> Callable[[int], object]:
         """Make what says whether the socket is readable; once a connection, since most of its cost is in making it."""
-        self._poll = _readable_poll(self.sock.fileno())
+        self._poll = readable_poll(self.sock.fileno())
         return self._poll
 
     def has_spoken(self) -> bool:
@@ -404,37 +432,6 @@ class HTTPConnection:
         """Show where it leads and what it is doing."""
         state = "closed" if self.closed else f"{self.engine.our_state}/{self.engine.their_state}"
         return f"<HTTPConnection {self.info.peer} {state}>"
-
-
-if hasattr(select, "poll"):
-
-    def _readable_poll(descriptor: int) -> Callable[[int], object]:
-        """Return a function that says, true or false, whether *descriptor* is readable or broken now."""
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return poll.poll
-
-    def _poll(descriptor: int, *, for_write: bool, seconds: float | None) -> tuple[bool, bool]:
-        """Wait for readiness; (readable, writable), a broken descriptor is both."""
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN | (select.POLLOUT if for_write else 0))
-        ready = poll.poll(None if seconds is None else int(seconds * 1000) + 1)
-        flags = ready[0][1] if ready else 0
-        broken = flags & (select.POLLERR | select.POLLHUP)
-        return bool(flags & select.POLLIN or broken), bool(flags & select.POLLOUT or broken)
-
-else:  # Windows
-
-    def _readable_poll(descriptor: int) -> Callable[[int], object]:
-        """Return a function that says, true or false, whether *descriptor* is readable or broken now."""
-        return lambda milliseconds: select.select([descriptor], [], [], milliseconds / 1000)[0]
-
-    def _poll(descriptor: int, *, for_write: bool, seconds: float | None) -> tuple[bool, bool]:
-        """Wait for readiness; (readable, writable), a broken descriptor is both."""
-        readable, writable, broken = select.select(
-            [descriptor], [descriptor] if for_write else [], [descriptor], seconds
-        )
-        return bool(readable or broken), bool(writable or broken)
 
 
 def _has_timer() -> bool:
