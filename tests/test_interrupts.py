@@ -98,7 +98,13 @@ def test_ctrl_c_ends_the_program(phase: str) -> None:
         try:
             assert "ready\n" == child.stdout.readline()
             child.send_signal(signal.SIGINT)
-            _, said = child.communicate(timeout=PATIENCE)
+            try:
+                _, said = child.communicate(timeout=PATIENCE / 2)
+            except subprocess.TimeoutExpired:
+                # About one signal of 700 comes after Python last looked for signals and before the system call that
+                # it then waits in; only another one wakes it. Nobody but Python can close that gap.
+                child.send_signal(signal.SIGINT)
+                _, said = child.communicate(timeout=PATIENCE / 2)
         finally:
             child.kill()
 
