@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import ContentDecodingError
@@ -155,7 +156,7 @@ def decoder_for(
     return Decoder(codings) if codings else None
 
 
-class _Coding:
+class _Coding(ABC):
     """One content coding: a row of members (gzip) or frames (zstd), often a single one.
 
     Attributes:
@@ -177,9 +178,9 @@ class _Coding:
         self._over = False  # what follows is junk
 
     @classmethod
+    @abstractmethod
     def load(cls) -> bool:
         """Import the library on first use; return False if it is not installed or too old."""
-        raise NotImplementedError
 
     @property
     def complete(self) -> bool:
@@ -232,13 +233,13 @@ class _Coding:
         self._at, self._is_new = end, False
         return piece
 
+    @abstractmethod
     def _next_member(self) -> Any:
         """Return a decompressor; None if more input must tell, or with `_over` set if this is the end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _step(self) -> bytes:
         """Decode at most `STEP` bytes of `_piece`; go back to what was not used, drop the member at its end."""
-        raise NotImplementedError
 
 
 class _Zlib(_Coding):
