@@ -166,9 +166,10 @@ def test_a_real_proxy(name: str, target: str, tmp_path: Path, tls_authority: TLS
                 content = session.get(f"{server.url}/bytes/100000").content
                 assert b"".join(payload(0, 100_000)) == content
             connections = len(opened)
-            for body in (pattern(30_000), iter([pattern(20_000), pattern(10_000)])):
+            for body in (pattern(30_000), lambda: iter([pattern(20_000), pattern(10_000)])):
                 whole = pattern(30_000) if isinstance(body, bytes) else pattern(20_000) + pattern(10_000)
-                echoed = session.post(f"{server.url}/echo", data=body).json()
+                # tinyproxy closes after an answer and does not say so before: a POST may meet that.
+                echoed = session.post(f"{server.url}/echo", data=body, idempotent=True).json()
                 assert (len(whole), hashlib.sha256(whole).hexdigest()) == (echoed["length"], echoed["sha256"])
 
     if name != "tinyproxy" or target == "https":  # it closes after each plain http request
