@@ -100,6 +100,10 @@ class Timeouts:
 
     Raises:
         InvalidTimeout: A value is not a positive number, or above 2000000 (23 days).
+
+    A repeating `signal.setitimer` is to be started before the connections that it is to leave in peace, or
+    ``Session.close()`` called once behind it: on Linux its signals have the main thread's waits begin anew on plain
+    http connections that were open before.
     """
 
     __slots__ = ("connect", "pool", "read", "total", "write")

@@ -89,7 +89,8 @@ class NetworkOptions:
 
     Args:
         resolver: Called with (host, port) instead of `getaddrinfo`, on a resolver thread and within the
-            connect budget; returns IP addresses as str, the best first.
+            connect budget; returns IP addresses as str, the best first. Four look-ups of this process are under way
+            at a time, not counted those whose callers gave up; of these 32 may hang before names wait for them.
         address_filter: Called with each address (an IP address as str, or the path of a Unix socket) right
             before it is connected to; a false answer forbids it. An IPv4 address in IPv6 form is given as
             IPv4, and ``0.0.0.0`` and ``::`` as the loopback that systems take them for. Through an http, https

@@ -1,9 +1,10 @@
 """From a host to IP addresses, without letting a slow name server hold anybody.
 
-`getaddrinfo` can be neither bounded nor interrupted, so names are looked up on at most `MAX_THREADS` daemon
-threads while the caller waits in its `Waiter`.  A caller that gives up leaves its look-up behind: the thread
-finishes it for nobody, and not even the exit of the interpreter waits.  A thread ends when no look-up is
-left.
+`getaddrinfo` can be neither bounded nor interrupted, so names are looked up on daemon threads while the caller
+waits in its `Waiter`; at most `MAX_AWAITED` at a time.  A caller that gives up leaves its look-up behind: the
+thread finishes it for nobody, another thread takes its place, and not even the exit of the interpreter waits.
+Only when `MAX_THREADS` hang is there no replacement, and names wait, each within its own budget, until one of
+them ends.  A thread ends when no look-up is left for it.
 
 Nothing is cached: the operating system does that with the right lifetimes, and a cache here would keep an
 address for longer than its owner allowed.
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 
     from client.transport.waiter import Waiter
 
-__all__ = ["MAX_THREADS", "Address", "Resolver", "literal", "resolve"]
+__all__ = ["MAX_AWAITED", "MAX_THREADS", "Address", "Resolver", "literal", "resolve"]
 
 #: What ``resolver=`` takes: (host, port) -> IP addresses as text, the best first.
 Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
 
-#: Look-ups under way at a time; more wait for their turn, each within its caller's budget.
-MAX_THREADS: Final = 4
+#: Look-ups under way at a time that somebody awaits; more wait for their turn, each within its caller's budget.
+MAX_AWAITED: Final = 4
+
+#: Threads in all, those included whose callers gave up: a name server that never answers must not fill the process.
+MAX_THREADS: Final = 36
 
 
 class Address(NamedTuple):
@@ -120,7 +124,13 @@ class _Lookup:
             found = self._ask_system() if self.resolver is None else self._ask(self.resolver)
             self.addresses = list(dict.fromkeys(found))
         except BaseException as error:  # noqa: BLE001  # the caller's resolver may raise anything; the waiting thread tells
-            self.error = error
+            self.end(error)
+        else:
+            self.end()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Have the caller see the answer, or *error*."""
+        self.error = error
         self.done = True
         self.waiter.wake()
 
@@ -144,52 +154,76 @@ class _Lookup:
 
 
 class _Threads:
-    """Look-ups that wait for a thread, and how many threads there are."""
+    """Look-ups that wait for a thread, and those that have one: each awaited by its caller, or abandoned."""
 
-    __slots__ = ("lock", "running", "waiting")
+    __slots__ = ("abandoned", "awaited", "lock", "waiting")
 
     def __init__(self) -> None:
         self.lock = allocate_lock()
         self.waiting: deque[_Lookup] = deque()
-        self.running = 0
+        self.awaited: set[_Lookup] = set()
+        self.abandoned: set[_Lookup] = set()
+
+    def next(self, ended: _Lookup | None = None) -> _Lookup | None:
+        """Return the look-up that a thread is to do next, None if there is none or no room for one more.
+
+        Args:
+            ended: What the asking thread has done; its place is free again.
+        """
+        with self.lock:
+            if ended is not None:
+                self.awaited.discard(ended)
+                self.abandoned.discard(ended)
+            under_way = len(self.awaited)
+            if not self.waiting or under_way == MAX_AWAITED or under_way + len(self.abandoned) == MAX_THREADS:
+                return None
+            lookup = self.waiting.popleft()
+            self.awaited.add(lookup)
+            return lookup
 
 
 _threads = _Threads()
 
 
 def _start(lookup: _Lookup) -> None:
-    """Have *lookup* answered as soon as a thread is free."""
-    from threading import Thread
-
+    """Have *lookup* answered as soon as there is room for it."""
     with _threads.lock:
         _threads.waiting.append(lookup)
-        if _threads.running == MAX_THREADS:
-            return
-        _threads.running += 1
-    try:
-        Thread(target=_serve, args=(_threads,), name="client-resolver", daemon=True).start()
-    except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
-        with _threads.lock:
-            _threads.running -= 1
-        raise NameResolutionError(f"cannot resolve {lookup.host!r}: {error}") from error
+    _hire()
 
 
 def _withdraw(lookup: _Lookup) -> None:
-    """Forget *lookup*, for which nobody waits any more, unless a thread has begun with it."""
+    """Forget *lookup*, for which nobody waits any more; a thread that has begun with it is replaced."""
     with _threads.lock:
         if lookup in _threads.waiting:
             _threads.waiting.remove(lookup)
+        elif lookup in _threads.awaited:
+            _threads.awaited.remove(lookup)
+            _threads.abandoned.add(lookup)
+    _hire()
 
 
-def _serve(threads: _Threads) -> None:
-    """Answer look-ups until none is left."""
-    while True:
-        with threads.lock:
-            if not threads.waiting:
-                threads.running -= 1
-                return
-            lookup = threads.waiting.popleft()
+def _hire() -> None:
+    """Start a thread for each look-up that waits and has room."""
+    from threading import Thread
+
+    threads = _threads
+    lookup = threads.next()
+    while lookup is not None:
+        failed = None
+        try:
+            Thread(target=_serve, args=(threads, lookup), name="client-resolver", daemon=True).start()
+        except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
+            lookup.end(error)
+            failed = lookup
+        lookup = threads.next(failed)
+
+
+def _serve(threads: _Threads, lookup: _Lookup | None) -> None:
+    """Answer *lookup*, and those that wait for a thread, until none is left."""
+    while lookup is not None:
         lookup.answer()
+        lookup = threads.next(lookup)
 
 
 def _forget_threads() -> None:

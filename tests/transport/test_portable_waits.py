@@ -87,6 +87,44 @@ def test_a_timer_holds_up_no_limit(
     assert 0.3 <= time.monotonic() - began < 1.3
 
 
+@pytest.mark.timing
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signal.setitimer")
+def test_a_timer_that_starts_later_holds_up_no_limit_of_a_session_that_was_closed_behind_it(
+    scripted_server: ScriptedServer, request: pytest.FixtureRequest
+) -> None:
+    """The connection from before has the kernel's timeout; `close` is what the documentation advises."""
+    scripted_server.script(Expect(), Send(OK), Hold())
+    scripted_server.script(Expect(), Hold())
+    with client.Session(trust_env=False) as session:
+        session.get(scripted_server.url)
+        request.getfixturevalue("beats")
+        session.close()
+        began = time.monotonic()
+
+        with pytest.raises(client.ReadTimeout):
+            session.get(scripted_server.url, timeout=0.3)
+
+    assert 0.3 <= time.monotonic() - began < 1.3
+
+
+@pytest.mark.timing
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signal.setitimer")
+def test_a_timer_that_starts_later_holds_up_no_limit_of_a_worker(
+    scripted_server: ScriptedServer, request: pytest.FixtureRequest
+) -> None:
+    """Signals go to the main thread, so no wait of another one begins anew."""
+    scripted_server.script(Expect(), Send(OK), Expect(), Hold())
+    with client.Session(trust_env=False) as session:
+        session.get(scripted_server.url)
+        request.getfixturevalue("beats")
+        began = time.monotonic()
+
+        future = session.submit("GET", scripted_server.url, timeout=0.3)
+
+        assert client.ReadTimeout is type(future.exception(10))
+    assert 0.3 <= time.monotonic() - began < 1.3
+
+
 def test_a_download_beside_a_timer_arrives_whole(
     scripted_server: ScriptedServer, beats: None, tmp_path: Path
 ) -> None:

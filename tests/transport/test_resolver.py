@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from client.exceptions import ConnectTimeout, NameResolutionError
 from client.transport import resolver as resolver_module
 from client.transport.cancel import CancelToken
-from client.transport.resolver import MAX_THREADS, Resolver, resolve
+from client.transport.resolver import MAX_AWAITED, MAX_THREADS, Resolver, resolve
 from client.transport.waiter import Waiter
 from tests.transport.dialing import budget_of, cancel_when
 
@@ -141,7 +143,7 @@ def test_no_resolver_can_take_its_thread_along(raised: BaseException, no_leaks: 
     def resolver(host: str, port: int) -> list[str]:
         raise raised
 
-    for _ in range(MAX_THREADS + 1):
+    for _ in range(MAX_AWAITED + 1):
         with pytest.raises(NameResolutionError) as caught:
             addresses_of("a.test", resolver)
         assert raised is caught.value.__cause__
@@ -157,18 +159,78 @@ def test_a_look_up_ends_with_the_budget(blocked_resolver: BlockedResolver) -> No
     assert ("dns", 0.3) == (caught.value.phase, caught.value.seconds)
 
 
-def test_at_most_four_threads_look_up_and_what_nobody_awaits_is_not_asked(
+def test_four_look_ups_are_under_way_and_others_wait_for_their_turn(
+    blocked_resolver: BlockedResolver,
+) -> None:
+    hosts = [f"{number}.test" for number in range(MAX_AWAITED + 3)]
+    with ThreadPoolExecutor(len(hosts)) as callers:
+        calls = [callers.submit(addresses_of, host, blocked_resolver) for host in hosts]
+        while len(resolver_module._threads.waiting) < 3 or len(blocked_resolver.asked) < MAX_AWAITED:
+            assert not any(call.done() for call in calls)
+        assert MAX_AWAITED == resolver_threads()
+
+        blocked_resolver.released.set()
+
+        assert [["127.0.0.1"]] * len(hosts) == [call.result(10) for call in calls]
+    assert sorted(hosts) == sorted(blocked_resolver.asked)
+
+
+@pytest.mark.parametrize("count", [MAX_AWAITED, 3 * MAX_AWAITED])
+def test_names_that_nobody_answers_hold_up_no_other(
+    count: int, blocked_resolver: BlockedResolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A domain whose name server is down, and the operating system's patience is longer than the callers'."""
+    system = socket.getaddrinfo
+
+    def getaddrinfo(host: bytes, *rest: Any, **options: Any) -> Any:
+        if host.endswith(b".stuck.test"):
+            return blocked_resolver(host.decode(), 80)
+        return system(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    for number in range(count):
+        with pytest.raises(ConnectTimeout):
+            addresses_of(f"{number}.stuck.test", seconds=0.02)
+
+    assert "127.0.0.1" in addresses_of("localhost")
+    assert count == len(blocked_resolver.asked)
+
+
+def test_who_waits_for_a_turn_gets_that_of_a_caller_who_gives_up(blocked_resolver: BlockedResolver) -> None:
+    with ThreadPoolExecutor(MAX_AWAITED) as callers:
+        stuck = [callers.submit(addresses_of, "a.test", blocked_resolver, 0.5) for _ in range(MAX_AWAITED)]
+        while len(blocked_resolver.asked) < MAX_AWAITED:
+            assert not any(call.done() for call in stuck)
+
+        assert ["192.0.2.1"] == addresses_of("b.test", lambda host, port: ["192.0.2.1"])
+
+        assert {ConnectTimeout} == {type(call.exception(10)) for call in stuck}
+
+
+def test_a_caller_that_is_cancelled_gives_up_its_turn_too(blocked_resolver: BlockedResolver) -> None:
+    for _ in range(MAX_AWAITED):
+        blocked_resolver.is_asked.clear()
+        token = CancelToken()
+        with cancel_when(blocked_resolver.is_asked, token, KeyError("stopped")), pytest.raises(KeyError):
+            addresses_of("a.test", blocked_resolver, seconds=None, cancel=token)
+
+    assert ["192.0.2.1"] == addresses_of("b.test", lambda host, port: ["192.0.2.1"])
+
+
+def test_look_ups_that_hang_are_bounded_and_names_go_on_once_they_end(
     blocked_resolver: BlockedResolver,
 ) -> None:
     for number in range(MAX_THREADS + 3):
-        with pytest.raises(ConnectTimeout):
-            addresses_of(f"{number}.test", blocked_resolver, seconds=0.05)
+        with pytest.raises(ConnectTimeout) as caught:
+            addresses_of(f"{number}.test", blocked_resolver, seconds=0.02)
+        assert "dns" == caught.value.phase
     assert MAX_THREADS == resolver_threads()
 
     blocked_resolver.released.set()
 
     assert ["127.0.0.1"] == addresses_of("last.test", blocked_resolver)
-    assert ["0.test", "1.test", "2.test", "3.test", "last.test"] == blocked_resolver.asked
+    asked = [f"{number}.test" for number in range(MAX_THREADS)]
+    assert [*asked, "last.test"] == blocked_resolver.asked, "what nobody awaits any more is not asked"
 
 
 def test_what_nobody_awaits_is_not_kept(blocked_resolver: BlockedResolver) -> None:
@@ -178,6 +240,11 @@ def test_what_nobody_awaits_is_not_kept(blocked_resolver: BlockedResolver) -> No
             addresses_of(f"{number}.test", blocked_resolver, seconds=0.01)
 
     assert 0 == len(resolver_module._threads.waiting)
+    blocked_resolver.released.set()
+    for thread in threading.enumerate():
+        if thread.name == "client-resolver":
+            thread.join(10)
+    assert (0, 0) == (len(resolver_module._threads.awaited), len(resolver_module._threads.abandoned))
 
 
 def test_without_a_thread_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +316,7 @@ from client.transport.waiter import Waiter
 from tests.transport.dialing import budget_of
 for _ in range(MAX_THREADS + 1):
     try:
-        with Waiter(budget_of(0.05)) as waiter:
+        with Waiter(budget_of(0.02)) as waiter:
             resolve("a.test", 80, lambda host, port: threading.Event().wait(), waiter)
     except ConnectTimeout:
         pass
