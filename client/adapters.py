@@ -63,11 +63,9 @@ class BaseAdapter:
 class HTTPAdapter(BaseAdapter):
     """Sends http and https requests through a pool of its own.
 
-    A subclass may override `send`, `init_poolmanager` and `add_headers`. Mounted on a session, it obeys that
-    session's address filter and response limits, and takes its resolver, local address and socket options where it has
-    none.
     A subclass may override `send`, `build_response`, `init_poolmanager` and `add_headers`. Mounted on a session, it
-    obeys that session's address filter, and takes its resolver, local address and socket options where it has none.
+    obeys that session's address filter and response limits, and takes its resolver, local address and socket options
+    where it has none.
 
     Args:
         pool_connections: Accepted for requests' signature; connections to any number of origins are kept.

@@ -230,6 +230,12 @@ class RequestsCookieJar(CookieStore):
 
         urllib_cookies.extract_cookies(self, response, request)
 
+    def make_cookies(self, response: Any, request: Any) -> list[Cookie]:
+        """Return the cookies of urllib's *response* and store none; see `client.urllib_cookies.make_cookies`."""
+        from client import urllib_cookies
+
+        return urllib_cookies.make_cookies(self, response, request)
+
     def add_cookie_header(self, request: Any) -> None:
         """Give urllib's *request* its Cookie field; see `client.urllib_cookies.add_cookie_header`."""
         from client import urllib_cookies

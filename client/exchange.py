@@ -458,9 +458,8 @@ def next_request(session: Session, request: PreparedRequest, response: Response)
 
 def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | None:
     """Return where *response* leads, None if it is no redirect; RedirectError gets the response attached."""
-    locations = [value for name, value in response._raw_fields() if name.lower() == b"location"]
     try:
-        return follow(response.status_code, request.method or "GET", _url_of(request), locations)
+        return follow(response.status_code, request.method or "GET", _url_of(request), response._locations())
     except RequestException as error:
         error.request, error.response = request, response
         _let_go(response)

@@ -128,8 +128,12 @@ class Mounts:
             yield resp
 
     def _after(self, resp: Response, req: PreparedRequest) -> PreparedRequest | None:
-        """Return the request that *resp* leads to, also where no session has asked for it yet."""
-        return resp.next or next_request(self, req, resp)  # type: ignore[arg-type]  # the session
+        """Return the request that *resp* leads to; its `headers` may have been edited since it came.
+
+        Its own request counts before *req*: that knows what it left behind on the way.
+        """
+        request = getattr(resp, "request", None) or req  # one made by hand has none
+        return next_request(self, request, resp)  # type: ignore[arg-type]  # the session
 
     def _adapter_for(self, url: URL) -> BaseAdapter | None:
         """Return the adapter that *url* is to be sent by, None for this session's own transport."""

@@ -242,6 +242,15 @@ class ResponseHead:
             self._fields = self._wire.headers
         return self._fields
 
+    def _locations(self) -> list[bytes]:
+        """Return the values of the Location fields, as a hook or the caller may have changed them in `headers`."""
+        headers = self._headers
+        if headers is None:
+            return [value for name, value in self._raw_fields() if name.lower() == b"location"]
+        if hasattr(headers, "get_list"):
+            return [_octets(value) for value in headers.get_list("location")]
+        return [_octets(value) for name, value in headers.items() if name.lower() == "location"]
+
     def _has_field(self, name: bytes) -> bool:
         """Say whether there is a field of that lower-case name."""
         return self._raw_field(name) is not None if self._wire is None else self._wire.has_field(name)
@@ -296,4 +305,9 @@ def _foreign_fields(headers: Any, raw: Any) -> list[tuple[bytes, bytes]]:
 
 
 def _octets(text: Any) -> bytes:
-    return text if isinstance(text, bytes) else str(text).encode("latin-1", "replace")
+    if isinstance(text, bytes):
+        return text
+    try:
+        return str(text).encode("latin-1")
+    except UnicodeEncodeError:  # no wire brought it
+        return str(text).encode(errors="replace")

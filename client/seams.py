@@ -47,12 +47,13 @@ def send_through(
     """Send *request* by *adapter* and return what it answers, bound to the limits of the call.
 
     Raises:
+        TypeError: It answers something else than a `Response`.
         Exception: Whatever the adapter raises.
     """
     started = monotonic()
     request._under_way = (options, call)
     try:
-        response = adapter.send(request, **_arguments(options, call))
+        response = _checked(adapter.send(request, **_arguments(options, call)), adapter)
     finally:
         request._under_way = None
     if response._wire is None:  # not by a transport of ours
@@ -85,6 +86,14 @@ def call_hooks(
     if response.request is not None:
         response.request._under_way = None  # a copy has taken it along
     return response
+
+
+def _checked(answer: Any, adapter: BaseAdapter) -> Response:
+    """Return *answer* if it can be used as a `Response`; one that wraps another and passes its attributes on can."""
+    if not hasattr(answer, "_wire"):
+        seen = "None" if answer is None else f"a {type(answer).__module__}.{type(answer).__qualname__}"
+        raise TypeError(f"{type(adapter).__qualname__}.send returned {seen}, not a client.Response")
+    return answer  # type: ignore[no-any-return]  # as good as one
 
 
 def timeout_of(timeouts: Timeouts) -> Any:

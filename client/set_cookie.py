@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidHeader
@@ -135,9 +136,9 @@ class Cookie:
         """True if it ends with the session."""
         return self.expires is None
 
-    def is_expired(self, now: float) -> bool:
-        """Tell whether it is over at *now*, in seconds since 1970."""
-        return self.expires is not None and self.expires <= now
+    def is_expired(self, now: float | None = None) -> bool:
+        """Tell whether it is over at *now*, in seconds since 1970; None for the present."""
+        return self.expires is not None and self.expires <= (time() if now is None else now)
 
     def has_nonstandard_attr(self, name: str) -> bool:
         """Tell whether it has the attribute *name*: ``HttpOnly`` or ``SameSite``."""

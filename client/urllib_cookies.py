@@ -10,10 +10,10 @@ from importlib import import_module
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from client.cookie_store import CookieStore
 from client.url import parse_url
 
 if TYPE_CHECKING:
-    from client.cookie_store import CookieStore
     from client.request import PreparedRequest
     from client.set_cookie import Cookie
     from client.url import URL
@@ -26,6 +26,7 @@ __all__ = [
     "extract_cookies",
     "extract_cookies_to_jar",
     "get_cookie_header",
+    "make_cookies",
 ]
 
 
@@ -42,6 +43,14 @@ def extract_cookies(jar: CookieStore, response: Any, request: Any) -> None:
     """
     values = response.info().get_all("Set-Cookie") or ()
     jar.store(parse_url(request.get_full_url()), [_octets(value) for value in values], time())
+
+
+def make_cookies(jar: CookieStore, response: Any, request: Any) -> list[Cookie]:
+    """Return the cookies that *jar*, were it empty, would store of *response*; arguments as `extract_cookies`."""
+    found = CookieStore()
+    found.limits, found.policy = jar.limits, jar.policy
+    extract_cookies(found, response, request)
+    return list(found)
 
 
 def add_cookie_header(jar: CookieStore, request: Any) -> None:

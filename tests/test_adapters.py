@@ -346,6 +346,67 @@ def test_redirects_of_a_response_that_no_session_has_seen() -> None:
     assert "http://h.test/next" == session.get_redirect_target(response)
 
 
+@pytest.mark.parametrize("answer", [None, b"text", {"status": 200}])
+def test_an_adapter_that_answers_no_response_is_told_so(answer: Any) -> None:
+    class Forgetful(BaseAdapter):
+        def send(self, *_args: Any, **_kwargs: Any) -> Any:
+            return answer
+
+    session = client.Session()
+    session.mount("http://", Forgetful())
+    with pytest.raises(TypeError, match=r"Forgetful\.send returned (None|a builtins\.)"):
+        session.get("http://h.test/")
+
+
+def test_an_adapter_may_answer_with_something_around_a_response() -> None:
+    class Wrapped:
+        def __init__(self, inner: client.Response) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    class Wrapping(Canned):
+        def send(self, *args: Any, **kwargs: Any) -> Any:
+            return Wrapped(super().send(*args, **kwargs))
+
+    session = client.Session()
+    session.mount("http://", Wrapping())
+    assert isinstance(session.get("http://h.test/"), Wrapped)
+
+
+@pytest.mark.parametrize("headers", [None, {}, client.structures.CaseInsensitiveDict()])
+def test_a_location_written_by_hand_is_followed(headers: Any) -> None:
+    """Into the headers that came, or into others in their place: what counts is what `is_redirect` looks at."""
+    asked = []
+
+    def answer(request: Any) -> MockResponse:
+        asked.append(request.path)
+        return MockResponse(302 if request.path == "/first" else 200, headers={"Location": "/theirs"})
+
+    def edit(response: client.Response, **_: Any) -> None:
+        if headers is not None:
+            response.headers = headers
+        if response.status_code == 302:
+            response.headers["location"] = "/\u2603"
+
+    session = client.Session(transport=MockTransport(answer))
+    session.get("http://h.test/first", hooks={"response": edit})
+    first = session.get("http://h.test/first", allow_redirects=False)
+    edit(first)
+    list(session.resolve_redirects(first, first.request))
+
+    assert ["/first", "/%E2%98%83"] * 2 == asked
+
+
+def test_a_location_that_a_hook_removes_is_not_followed() -> None:
+    def stay(response: client.Response, **_: Any) -> None:
+        del response.headers["Location"]
+
+    session = client.Session(transport=MockTransport(lambda _: MockResponse(302, headers={"Location": "/"})))
+    assert 302 == session.get("http://h.test/", hooks={"response": stay}).status_code
+
+
 def test_cookies_of_what_a_hook_puts_in_place_are_kept() -> None:
     session = client.Session(
         transport=MockTransport(lambda request: MockResponse(headers=[("Set-Cookie", "a=1")]))

@@ -213,7 +213,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(file: Path) -> None:
     class Full(Cookie):
         __slots__ = ()
 
-        def is_expired(self, now: float) -> NoReturn:
+        def is_expired(self, now: float | None = None) -> NoReturn:
             raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"):

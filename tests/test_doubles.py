@@ -15,7 +15,7 @@ import pytest
 
 import client
 from client.adapters import BaseAdapter, HTTPAdapter
-from client.cookies import RequestsCookieJar
+from client.cookies import RequestsCookieJar, create_cookie
 from client.multipart import MultipartBody
 from client.retries import Retry
 from client.testing import LoopbackServer, MockResponse, MockTransport
@@ -282,6 +282,9 @@ def test_auth_written_for_requests_keeps_the_cookies_of_a_challenge() -> None:
     jar = RequestsCookieJar()
     jar.extract_cookies(HeadersAsResponse(headers), MockRequest(request))
     assert None is get_cookie_header(jar, request)
+    headers.get_all.return_value = ["c=3", "d=4; Domain=other.test", "e=5; Max-Age=0"]
+    made = jar.make_cookies(HeadersAsResponse(headers), MockRequest(request))
+    assert (["c"], 0) == ([cookie.name for cookie in made], len(jar))
     asked = MockRequest(client.Request("GET", "http://h.test/").prepare())
     request._cookies.add_cookie_header(asked)
     assert ({"Cookie": "a=1; b=2"}, True) == (asked.get_new_headers(), asked.has_header("cookie".title()))
@@ -357,6 +360,8 @@ def test_the_attributes_of_a_cookie_are_where_others_look_for_them() -> None:
     jar.store(parse_url("http://h.test/"), [b"a=1; HttpOnly; SameSite=Lax", b"b=2"], 0.0)
 
     assert [{"HttpOnly": None, "SameSite": "Lax"}, {}] == [cookie._rest for cookie in jar]
+    long_ago, far_off = create_cookie("a", "1", expires=1), create_cookie("a", "1", expires=1 << 40)
+    assert (True, False, False) == (long_ago.is_expired(), far_off.is_expired(), long_ago.is_expired(0))
 
 
 # -- bodies ---------------------------------------------------------------------------------------------------------
