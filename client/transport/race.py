@@ -143,14 +143,14 @@ class _Race:
         next_start = monotonic()
         while waiting or self._running:
             pause = max(0.0, next_start - monotonic()) if waiting else None
+            failures = len(self._failures)
             if waiting and (not self._running or not pause):
                 winner = self._start(waiting.popleft())
                 next_start = monotonic() + ATTEMPT_DELAY
             else:
-                failures = len(self._failures)
                 winner = self._first_connected(self._waiter.wait("connect", pause))
-                if len(self._failures) > failures:
-                    next_start = monotonic()
+            if len(self._failures) > failures:
+                next_start = monotonic()
             if winner is not None:
                 return winner
         raise _failure(where, self._failures)

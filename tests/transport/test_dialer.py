@@ -152,6 +152,23 @@ def test_refusals_do_not_wait_for_the_stagger() -> None:
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.timing
+def test_an_attempt_that_fails_at_once_beside_a_slow_one_does_not_wait_either(
+    scripted_server: ScriptedServer,
+) -> None:
+    """An unreachable network, or an address that the filter refuses, is known before the attempt is under way."""
+    refused = [f"192.0.2.{number}" for number in range(1, 9)]
+    with black_hole("127.0.0.2", scripted_server.port):
+        with welcomed(
+            scripted_server,
+            Route("http", "a.test", scripted_server.port),
+            resolver=found("127.0.0.2", *refused, "127.0.0.1"),
+            address_filter=lambda address: address not in refused,
+        ) as connection:
+            assert "127.0.0.1" == connection.info.peer[0]
+            assert race.ATTEMPT_DELAY <= connection.info.connect < race.ATTEMPT_DELAY + 1
+
+
 def test_a_slow_address_still_wins_if_all_others_refuse() -> None:
     """The first attempt goes on while later ones fail."""
     port = closed_port()
