@@ -21,6 +21,7 @@ from tests.transport.dialing import black_hole
 __all__ = ["PHASES", "Stuck", "stuck_calls"]
 
 HELD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+MOVED = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 2\r\n\r\n"  # its body is waited for a moment
 BUSY = b"HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n"
 BODY = bytes(16 << 20)  # more than the kernel buffers on loopback
 ONE = client.PoolLimits(total=1, per_origin=1)
@@ -28,7 +29,7 @@ ONE = client.PoolLimits(total=1, per_origin=1)
 #: Every phase that `client.Timeout.phase` can name, and those beside: bodies, TLS, the pause before a retry.
 PHASES = (
     "pool", "dns", "connect", "proxy", "tls", "write", "continue", "read", "total", "body", "read in TLS", "write in TLS",
-    "retry",
+    "redirect", "retry",
 )  # fmt: skip
 
 
@@ -82,6 +83,7 @@ def stuck_calls(seconds: float, authority: TLSAuthority) -> Iterator[dict[str, S
     with contextlib.ExitStack() as stack:
         silent = f"127.0.0.1:{listening(stack)}"
         headed = f"127.0.0.1:{listening(stack, HELD)}"
+        moved = f"127.0.0.1:{listening(stack, MOVED)}"
         busy = f"127.0.0.1:{listening(stack, BUSY)}"
         secured = f"127.0.0.1:{listening(stack, tls=authority.server_context())}"
         host, port = stack.enter_context(black_hole())
@@ -114,6 +116,7 @@ def stuck_calls(seconds: float, authority: TLSAuthority) -> Iterator[dict[str, S
             "body": stuck("receive.start", read, f"http://{headed}/"),
             "read in TLS": stuck("wait.start", read, f"https://{secured}/"),
             "write in TLS": stuck("send.start", write, f"https://{secured}/", **upload),
+            "redirect": stuck("receive.start", total, f"http://{moved}/"),
             "retry": stuck("retry", None, f"http://{busy}/", retries=1),
         }
 

@@ -30,6 +30,7 @@ ERRORS = {
     "body": (client.ReadTimeout, "read"),
     "read in TLS": (client.ReadTimeout, "read"),
     "write in TLS": (client.WriteTimeout, "write"),
+    "redirect": (client.TotalTimeout, "total"),
 }
 
 

@@ -211,14 +211,15 @@ class ConnectionPool:
             try:
                 with self._lock:
                     self._starting.add(token)
-                while not waiter.has_slot:
-                    self._traced_wait(waiter, call, token)
-                    if (connection := waiter.connection) is not None:
-                        now = monotonic()
-                        if connection.expires_at > now and connection.is_alive():
-                            return connection
-                        self.discard(connection, why_unfit(connection, now))
-                        waiter.connection = None
+                self._traced_wait(waiter, call, token)
+                if (connection := waiter.connection) is not None:
+                    if connection.expires_at > (now := monotonic()) and connection.is_alive():
+                        return connection
+                    with self._lock:  # it has waited for its turn, and dials in the dead one's slot
+                        waiter.has_slot = True
+                        self._open.discard(connection)
+                    close_all([connection], why_unfit(connection, now))
+                    waiter.connection = None
                 return self._dial(waiter, request, call, token)
             finally:
                 with self._lock:
@@ -266,8 +267,7 @@ class ConnectionPool:
         with self._lock:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
-        connection = waiter.connection
-        if connection is not None and connection in self._open:
+        if (connection := waiter.connection) is not None and connection in self._open:
             self.discard(connection, "the call that it was meant for has ended")
             return
         if connection is not None:
@@ -279,9 +279,9 @@ class ConnectionPool:
         error = budget.error("pool")
         with self._lock:
             here = self._places[key].open if key in self._places else 0
-            where = f"{here} of {self.limits.per_origin} connections to this origin"
-            in_all = f"{self._slots} of {self.limits.total} in all"
-        error.args = (f"{error.args[0]}: {where} and {in_all} are in use",)
+            where = f"{here} of {self.limits.per_origin} connections to this origin and "
+            where += f"{self._slots} of {self.limits.total} in all are in use"
+        error.args = (f"{error.args[0]}: {where}",)
         return error
 
     def _dial(

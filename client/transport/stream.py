@@ -387,8 +387,10 @@ class ResponseStream(Answer):
         Takes no time: only what has arrived is taken in, as far as `ResponseLimits.drain` allows, and can still be read
         afterwards. Idempotent.
         """
-        self._take_in(0.0)
-        self._give_up()
+        try:
+            self._take_in(0.0)
+        finally:
+            self._give_up()
 
     def drain(self) -> None:
         """As `close`, but wait a quarter of a second for the rest, if it is short.
@@ -396,8 +398,10 @@ class ResponseStream(Answer):
         For a response that another one follows, such as a redirect: its body is often a packet behind its head,
         and a new connection would cost more. An endless one costs its connection.
         """
-        self._take_in(_DRAIN_SECONDS)
-        self._give_up()
+        try:
+            self._take_in(_DRAIN_SECONDS)
+        finally:  # a call that is stopped meanwhile keeps no connection
+            self._give_up()
 
     def _take_in(self, seconds: float) -> None:
         """Take in the rest of the body as far as it comes within *seconds* and is short."""
@@ -406,6 +410,8 @@ class ResponseStream(Answer):
             return
         kept = [bytes(self._buffer), self._buffered()]
         size, give_up_at = 0, monotonic() + seconds
+        if (expires_at := self.call.deadline.expires_at) is not None:
+            give_up_at = min(give_up_at, expires_at)
         while connection.engine.passthrough_available() <= limit and size < limit:
             data = connection.receive_ready()
             if data is None:

@@ -13,7 +13,17 @@ from client.exceptions import ConnectError, InvalidRequest, PoolTimeout, Session
 from client.timeouts import Timeouts
 from client.transport.cancel import CancelToken
 from client.transport.pool import ConnectionPool, PoolLimits
-from tests.scripted_server import Expect, ExpectClosed, HalfClose, Hold, ScriptedServer, Send, Signal, Wait
+from tests.scripted_server import (
+    Close,
+    Expect,
+    ExpectClosed,
+    HalfClose,
+    Hold,
+    ScriptedServer,
+    Send,
+    Signal,
+    Wait,
+)
 from tests.transport.exchanging import OK, a_call, a_request
 
 
@@ -196,6 +206,31 @@ def test_the_queue_is_served_in_order(scripted_server: ScriptedServer) -> None:
         thread.join()
         assert [b"%d" % number] == outcome
     pool.close()
+
+
+def test_who_is_handed_a_dead_connection_keeps_his_turn(scripted_server: ScriptedServer) -> None:
+    """He dials in its slot. At the end of the queue he would wait for everybody again, with a new timeout."""
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    bodies = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number for number in range(3)]
+    go_on = threading.Event()
+    dying = scripted_server.script(
+        Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), Wait(go_on), Send(b"ok"), Close()
+    )
+    scripted_server.answer(*bodies)
+    first = pool.round_trip(a_request(scripted_server.url), a_call())
+    started = []
+    for number in range(3):
+        started.append(in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call()).read()))
+        wait_for_waiters(pool, number + 1)
+    go_on.set()
+    assert dying.finished.wait(5)
+    first.read()
+
+    for number, (thread, outcome) in enumerate(started):
+        thread.join()
+        assert [b"%d" % number] == outcome
+    pool.close()
+    assert (0, 0, 0) == counts(pool)
 
 
 def test_waiting_ends_with_a_pool_timeout_that_says_who_holds_the_connections(
