@@ -93,7 +93,8 @@ _FURTHER: Final = {
         "client.hooks": "default_hooks dispatch_hook",
         "client.request": "PreparedRequest Request",
         "client.response": "REDIRECT_STATI Response",
-        "client.session": "Session session",
+        "client.api": "Session",  # where the functions look for it, so that a double put here reaches them
+        "client.session": "session",
         "client.status_codes": "codes",
     },
     "requests.status_codes": {"client.requests_names": "_codes"},
@@ -109,19 +110,27 @@ _FURTHER: Final = {
 
 
 class _Module(ModuleType):
-    """One of requests' modules: names that are looked up once, on first use."""
+    """One of requests' modules: names that are looked up once, on first use.
+
+    What is assigned to a name of ours is assigned where it lives as well, until it is deleted or assigned again:
+    `unittest.mock.patch("requests.api.request")` and caches that replace ``requests.sessions.Session`` mean that.
+    """
+
+    _homes: dict[str, tuple[str, str]]
+    _replaced: dict[str, Any]
 
     def __init__(self, name: str) -> None:
         """Know where each name lives, and load nothing."""
         super().__init__(name, f"Stands for {name}; see client.as_requests.")
-        self._homes: dict[str, tuple[str, str]] = {}
+        homes = {}
         if name in _OURS:
-            self._homes = {public: (_OURS[name], public) for public in import_module(_OURS[name]).__all__}
+            homes = {public: (_OURS[name], public) for public in import_module(_OURS[name]).__all__}
         for home, names in _FURTHER.get(name, {}).items():
             for entry in names.split():
                 theirs, _, ours = entry.partition("=")
-                self._homes[theirs] = home, ours or theirs
-        self.__all__ = [public for public in self._homes if not public.startswith("_")]
+                homes[theirs] = home, ours or theirs
+        public = [name for name in homes if not name.startswith("_")]
+        self.__dict__.update(_homes=homes, _replaced={}, __all__=public)
 
     def __getattr__(self, name: str) -> Any:
         """Find what *name* stands for."""
@@ -130,9 +139,24 @@ class _Module(ModuleType):
             module = import_module(home.removesuffix(":"))
         except (KeyError, ModuleNotFoundError):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
-        value = module if home.endswith(":") else getattr(module, ours)
-        setattr(self, name, value)
+        value = self.__dict__[name] = module if home.endswith(":") else getattr(module, ours)
         return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Put *value* in the place of what *name* stands for."""
+        home, ours = self._homes.get(name, ("", name))
+        if home.startswith("client"):
+            module = import_module(home)
+            self._replaced.setdefault(name, getattr(module, ours))
+            setattr(module, ours, value)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Let *name* stand for what it did at first."""
+        super().__delattr__(name)
+        if name in self._replaced:
+            home, ours = self._homes[name]
+            setattr(import_module(home), ours, self._replaced.pop(name))
 
 
 def install() -> None:

@@ -23,6 +23,7 @@ from client.redirects import same_origin
 from client.request import PreparedRequest
 from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.retries import Retry
+from client.seams import cert_of
 from client.setting_checks import EXPECTED, check
 from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, NotGiven, Timeouts
 from client.transport.tls import TLSSettings
@@ -167,11 +168,14 @@ class Defaults:
         target = parse_url(url)
         options = self._options_for(proxies=proxies or None, stream=stream, verify=verify, cert=cert)
         wanted = options.proxies
+        given = self.__dict__["_verify"] if verify is None else verify
         return {
             "proxies": {} if wanted is None or wanted.choose(target) is None else wanted.as_dict(),
             "stream": options.stream,
-            "verify": options.tls.verify,
-            "cert": options.tls.cert,
+            "verify": given
+            if isinstance(given, TLSSettings)
+            else options.tls.verify,  # a pin is not to be lost
+            "cert": cert_of(options.tls),
         }
 
     def _prepare(
@@ -234,7 +238,7 @@ class Defaults:
             hooks=merge_hooks(self.hooks, hooks),
             trailers=trailers,
         )
-        prepared._cookies = None if cookies is None else _as_jar(cookies)
+        prepared._own_cookies = None if cookies is None else _as_jar(cookies)
         prepared._at_home = home
         prepared._netrc = None if has_own else netrc
         return prepared

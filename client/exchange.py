@@ -137,7 +137,7 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
     url = request._url or _url_of(request)
     # The caller, a hook or an auth object may have assigned it.
     request.method = checked_method(request.method)
-    if session._cookies or request._cookies is not None:
+    if session._cookies or request._own_cookies is not None:
         add_cookies(session, request)
     if options.proxies is not None:
         call.proxy = options.proxies.choose(url)
@@ -439,7 +439,7 @@ def add_cookies(session: Session, request: PreparedRequest) -> None:
     if request._field("Cookie") is not None:
         return
     value = session.cookies.header_for(
-        _url_of(request), time(), extra=request._cookies, unbound=request._at_home
+        _url_of(request), time(), extra=request._own_cookies, unbound=request._at_home
     )
     if value is not None:
         request._add_field(b"Cookie", value)
@@ -476,7 +476,7 @@ def _following(session: Session, request: PreparedRequest, redirect: Redirect) -
     if not redirect.keep_body:
         following.body = following.trailers = None
     if not redirect.same_origin:
-        following._auth = following._cookies = None
+        following._auth = following._own_cookies = None
         following._at_home = False
         if following._netrc is not None and _may_ask_netrc(_url_of(request), redirect.url):
             following._netrc.authorize(following, redirect.url)

@@ -63,7 +63,7 @@ class PreparedRequest(Hooked):
     #: (body, what `wire_body` made of it): a stream's state lives in the latter.
     _wire: tuple[Any, bytes | Body | None] = (None, None)
     #: The call's own cookies, and whether the Cookie field was made of a jar, not written by the caller.
-    _cookies: Any = None
+    _own_cookies: Any = None
     _has_jar_cookies: bool = False
     #: False for a request that leaves the origin of its session's ``base_url``.
     _at_home: bool = True
@@ -223,9 +223,7 @@ class PreparedRequest(Hooked):
             raise InvalidRequest(f"auth= must be (user, password) or a callable, not {type(auth).__name__}")
         result = auth(self)
         if not isinstance(result, PreparedRequest):
-            raise InvalidRequest(
-                f"auth= must return the request it was called with, not {type(result).__name__}"
-            )
+            raise InvalidRequest(f"auth= must return the request it was given, not {type(result).__name__}")
         if result is not self:
             self.__dict__.update(result.__dict__)
         if self._headers is not None:
@@ -245,7 +243,7 @@ class PreparedRequest(Hooked):
             jar = cookies if isinstance(cookies, RequestsCookieJar) else cookiejar_from_dict(cookies)
         except TypeError as cause:
             raise InvalidRequest(f"cookies= must be a mapping or a jar: {cause}") from cause
-        self._cookies = jar
+        self._own_cookies = jar
         value = jar.header_for(self._url, time())
         if value is not None and self._field("Cookie") is None:
             self._add_field(b"Cookie", value)
@@ -265,6 +263,13 @@ class PreparedRequest(Hooked):
     @url.setter
     def url(self, url: Any) -> None:
         self._url = None if url is None else parse_url(url)
+
+    @property
+    def _cookies(self) -> Any:
+        """The call's own cookies, a jar, under the name by which auth plugins for requests add to them."""
+        if self._own_cookies is None:
+            self.prepare_cookies({})
+        return self._own_cookies
 
     @property
     def hooks(self) -> Hooks:
@@ -415,9 +420,7 @@ class PreparedRequest(Hooked):
         """Return the field that says how long the body is (RFC 9112 section 6); None if none is needed."""
         body = self.wire_body()
         if body is None:
-            if self.method in _WITH_CONTENT:
-                return (b"Content-Length", b"0")
-            return None
+            return (b"Content-Length", b"0") if self.method in _WITH_CONTENT else None
         length = len(body) if isinstance(body, bytes) else body.length
         return _CHUNKED if length is None else (b"Content-Length", b"%d" % length)
 
@@ -426,9 +429,7 @@ class PreparedRequest(Hooked):
         framing = self._framing()
         coding = self._field("Transfer-Encoding") if "Transfer-Encoding" in headers else None
         if coding is not None and coding.lower() != "chunked":
-            raise InvalidHeader(
-                "Header 'Transfer-Encoding' can only be 'chunked'; bodies are sent in no other"
-            )
+            raise InvalidHeader("Header 'Transfer-Encoding' can only be 'chunked': no other is sent")
         asked_for = coding is not None and self.body is not None
         if framing == _CHUNKED or asked_for or self.trailers is not None:
             headers.pop("Content-Length", None)

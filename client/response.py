@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable  # noqa: TC003  # see `ResponseHead`
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, overload
 from weakref import ref
 
 from client.exceptions import JSONDecodeError, ProtocolError, RequestException, StreamConsumedError
@@ -22,7 +23,7 @@ from client.text import decode, decode_pieces, detect
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from client.call_options import CallOptions
     from client.request import PreparedRequest
@@ -57,6 +58,11 @@ class Response(ResponseHead):
     Made by a session. `Response()` is an empty one whose attributes can be set, as test doubles and adapters
     written for requests do. True if `ok`; iterates over the body; a context manager that closes itself.
     """
+
+    #: requests' list of what is pickled, which caches copy; here it is `_PICKLED`.
+    __attrs__: ClassVar[list[str]] = [
+        "_content", "status_code", "url", "headers", "history", "encoding", "reason", "cookies", "elapsed", "request",
+    ]  # fmt: skip
 
     # As in `ResponseHead`: defaults that cost a new response nothing.
     _content: bytes | Literal[False] | None = False

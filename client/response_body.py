@@ -301,6 +301,7 @@ class RawReader(io.RawIOBase):
     decode_content: bool = False
     #: Where caches written for requests look for `http.client`'s response, which there is none.
     _original_response: None = None
+    _request_url: None = None
 
     def __init__(self, body: ResponseBody, wire: WireResponse) -> None:
         """Read *body*, which is that of *wire*."""

@@ -6,6 +6,7 @@ view of the header fields (text, cookies, links, ...) is made on first use, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003  # see `ResponseHead`
 from datetime import timedelta
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,16 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from client.exceptions import HTTPError, InvalidRequest
 from client.headers import ResponseHeaders
 from client.links import parse_links
+from client.prepared import PreparedRequest  # noqa: TC001  # as above
 from client.text import allow_codec, charset_of, detect, text_codec
+from client.transport.wire import WireResponse  # noqa: TC001  # as above
 from client.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from client.cookies import RequestsCookieJar
-    from client.request import PreparedRequest
     from client.response import Response
-    from client.transport.wire import WireResponse
 
 __all__ = ["REDIRECT_STATI", "ResponseHead"]
 
@@ -45,12 +44,13 @@ class ResponseHead:
     attempts: Sequence[Any] = ()
     connection: Any = None
 
-    # Class-level defaults, so that a new response costs only what it sets itself.
+    # Class-level defaults, so that a new response costs only what it sets itself. Their types are there at run time,
+    # for what looks at a subclass that way (attrs, `typing.get_type_hints`).
     _wire: WireResponse | None = None
     _fields: Sequence[tuple[bytes, bytes]] | None = None
     _headers: Any = None
-    _cookies: RequestsCookieJar | None = None
-    _history: list[Response] | None = None
+    _cookies: Any = None
+    _history: list[Any] | None = None
     _reason: str | None = None
     _url: str | None = None
     _encoding: str | Literal[False] | None = False  # False: not asked for yet
@@ -140,7 +140,8 @@ class ResponseHead:
             values = [value for name, value in self._raw_fields() if name.lower() == b"set-cookie"]
             if values:
                 self._cookies.store(parse_url(self.url), values, time())
-        return self._cookies
+        jar: RequestsCookieJar = self._cookies
+        return jar
 
     @cookies.setter
     def cookies(self, value: RequestsCookieJar) -> None:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from client.response import Response
     from client.session import Session
     from client.timeouts import Timeouts
+    from client.transport.tls import TLSSettings
     from client.transport.wire import Call
 
-__all__ = ["call_hooks", "note_adapter", "noted", "send_is_replaced", "send_through", "timeout_of"]
+__all__ = ["call_hooks", "cert_of", "note_adapter", "noted", "send_is_replaced", "send_through", "timeout_of"]
 
 #: `HTTPAdapter` and the ``send`` it was defined with, once its module is loaded; nobody else is in here.
 noted: list[tuple[type[BaseAdapter], Any]] = []
@@ -103,17 +104,20 @@ def timeout_of(timeouts: Timeouts) -> Any:
     return timeouts.read if timeouts.connect == timeouts.read else (timeouts.connect, timeouts.read)
 
 
+def cert_of(tls: TLSSettings) -> Any:
+    """Return the client certificate of *tls* in requests' form: a path, or (certificate, key), or with a password."""
+    cert = tls.cert
+    if cert is None or cert[2] is not None:
+        return cert
+    return cert[0] if cert[1] is None else cert[:2]
+
+
 def _arguments(options: CallOptions, call: Call) -> dict[str, Any]:
     """Return what requests passes beside the request or response. Proxies are those for this very URL."""
-    cert = options.tls.cert
     return {
         "stream": options.stream,
         "timeout": timeout_of(options.timeouts),
         "verify": options.tls.verify,
-        "cert": cert[0]
-        if cert and cert[1:] == (None, None)
-        else cert[:2]
-        if cert and cert[2] is None
-        else cert,
+        "cert": cert_of(options.tls),
         "proxies": {} if call.proxy is None or options.proxies is None else options.proxies.as_dict(),
     }

@@ -227,10 +227,9 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             given = {
                 name: value for name, value in given.items() if value is not None and value is not NOT_GIVEN
             }
-            return self.send(
-                request, allow_redirects=allow_redirects, stream=stream, verify=verify, cert=cert, proxies=proxies,
-                **given,
-            )  # fmt: skip
+            settings = self.merge_environment_settings(request.url or "", proxies, stream, verify, cert)
+            settings["proxies"] = proxies  # not those of this very URL: a redirect may need others
+            return self.send(request, allow_redirects=allow_redirects, **settings, **given)
         options = self._options_for(
             timeout, allow_redirects, stream, proxies, verify, cert, retries, idempotent, expect, progress, max_body,
             max_ratio,

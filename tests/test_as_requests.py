@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import urllib.parse
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -59,6 +62,32 @@ def test_what_is_ours_is_the_very_same_object(name: str) -> None:
 
     others = [each for each in home.__all__ if getattr(module, each) is not getattr(home, each)]
     assert (["__version__"] if name == "requests" else []) == others
+
+
+def test_a_double_under_requests_name_reaches_who_looks_where_it_lives() -> None:
+    module = _Module("requests.sessions")
+
+    class Other(client.Session):
+        def request(self, *_args: Any, **_kwargs: Any) -> Any:
+            return "from the double"
+
+    assert client.Session is module.Session
+    module.Session = Other
+    assert "from the double" == client.get("http://h.test/")  # type: ignore[comparison-overlap]  # a double
+    module.Session = client.Session
+    assert client.Session is client.api.Session  # type: ignore[attr-defined]  # not public there
+
+    with mock.patch.object(_Module("requests.api"), "request", return_value="mocked"):
+        assert "mocked" == client.get("http://h.test/")  # type: ignore[comparison-overlap]  # as above
+    with pytest.raises(client.InvalidURL):
+        client.get("http://")
+
+
+def test_a_double_of_what_is_not_ours_stays_where_it_was_put() -> None:
+    module = _Module("requests.compat")
+    with mock.patch.object(module, "quote", "double"):
+        assert "double" == module.quote
+    assert urllib.parse.quote is module.quote
 
 
 def test_programs_for_requests_run_in_all_ways_to_import_it() -> None:

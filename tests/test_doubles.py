@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import ssl
+import typing
 import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import CookiePolicy, DefaultCookiePolicy
@@ -276,6 +277,10 @@ def test_auth_written_for_requests_keeps_the_cookies_of_a_challenge() -> None:
     extract_cookies_to_jar(request._cookies, request, raw)
     assert "a=1; b=2" == get_cookie_header(request._cookies, request)
     extract_cookies_to_jar(None, request, raw)
+    bare = client.Request("GET", "http://h.test/").prepare()
+    extract_cookies_to_jar(bare._cookies, bare, raw)
+    bare.prepare_cookies(bare._cookies)
+    assert "b=2" == bare.headers["Cookie"]
 
     headers = mock.Mock()
     headers.get_all.return_value = None
@@ -288,6 +293,20 @@ def test_auth_written_for_requests_keeps_the_cookies_of_a_challenge() -> None:
     asked = MockRequest(client.Request("GET", "http://h.test/").prepare())
     request._cookies.add_cookie_header(asked)
     assert ({"Cookie": "a=1; b=2"}, True) == (asked.get_new_headers(), asked.has_header("cookie".title()))
+
+
+def test_a_subclass_of_response_can_be_looked_at_as_attrs_does() -> None:
+    """requests-cache does, and copies the attributes that requests lists."""
+
+    class Cached(client.Response):
+        created: int = 0
+
+    assert {"created", "request", "status_code"} <= typing.get_type_hints(Cached).keys()
+    response = client.Session(transport=MockTransport(lambda _: MockResponse(body="text"))).get(
+        "http://h.test/"
+    )
+    copied = {name: getattr(response, name) for name in Cached.__attrs__}
+    assert (200, b"text", response.request) == (copied["status_code"], copied["_content"], copied["request"])
 
 
 class BlockAll(CookiePolicy):

@@ -93,6 +93,15 @@ def test_a_call_that_says_verify_beats_the_environment(
     assert session.merge_environment_settings("https://h.test/")["verify"] is False
 
 
+def test_a_pinned_certificate_is_among_the_merged_settings() -> None:
+    """requests' documentation shows how they go to `send`, which must not do with less."""
+    pinned, other = client.TLSSettings(fingerprint=b"p" * 32), client.TLSSettings(fingerprint=b"o" * 32)
+    session = client.Session(verify=pinned)
+
+    assert pinned is session.merge_environment_settings("https://h.test/", {}, None, None, None)["verify"]
+    assert other is session.merge_environment_settings("https://h.test/", verify=other)["verify"]
+
+
 def test_merged_proxies_are_those_for_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
     monkeypatch.setenv("no_proxy", "inside.test")
@@ -123,6 +132,21 @@ def test_an_overridden_send_gets_every_call() -> None:
     assert [("GET", usual), ("POST", sorted([*usual, "timeout"])), ("PUT", sorted([*usual, "_cancel"]))] == (
         session.__dict__["log"]
     )
+
+
+def test_an_overridden_send_sees_the_merged_settings() -> None:
+    seen: dict[str, Any] = {}
+
+    class Sees(client.Session):
+        def send(self, request: client.PreparedRequest, **arguments: Any) -> client.Response:
+            seen.update(arguments)
+            return super().send(request, **arguments)
+
+    session = Sees(transport=MockTransport(lambda request: MockResponse(200)))
+    session.cert = "cert.pem"
+    session.get("http://h.test/")
+    merged = {"allow_redirects": True, "stream": False, "verify": True, "cert": "cert.pem", "proxies": None}
+    assert merged == seen
 
 
 def test_an_overridden_send_keeps_the_settings_of_the_call() -> None:
