@@ -147,7 +147,7 @@ PROVED_ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
         "transport/test_handshake.py::test_a_dripped_handshake_ends_with_the_budget",
     ),
     "T7": (
-        "transport/test_pool.py::test_waiting_ends_with_a_pool_timeout_that_says_who_holds_the_connections",
+        "transport/test_pool_queue.py::test_waiting_ends_with_a_pool_timeout_that_says_who_holds_the_connections",
     ),
     "T8": (
         "transport/test_upload.py::test_a_silent_peer_gets_the_body_after_a_second",
