@@ -4,14 +4,13 @@ The law of the room: everything happens inside one folder, opened once, by names
 through a symbolic link; only files that we made are written to or removed; and the final name comes last, when the
 file is whole (`DownloadFile.publish`).
 
-The journal is a small JSON file beside the temporary, found by the final name.  It lets a download go on after the
-process was killed, and it never promises more than the disk holds: the data is synced before the journal is written.
+A process may be killed between any two lines of this: the journal (`client.download_journal`) is there before the
+temporary and goes after it, and it never promises more than the disk holds, since the data is synced first.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 import sys
@@ -19,7 +18,10 @@ from _thread import allocate_lock
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from client.download_folder import check_target, exists_already, is_private, open_own
+from client.download_journal import claim_of, journal_name, new_temporary, read_journal, written
 
 if sys.platform != "win32":
     import fcntl
@@ -27,97 +29,17 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DownloadFile", "Folder", "Journal"]
+    from client.download_folder import Folder
+    from client.download_journal import Journal
+    from client.transport.splice import Pipe
+
+__all__ = ["DownloadFile"]
 
 #: Least seconds between two journals: each costs a sync of the data.
 JOURNAL_SECONDS: Final = 0.5
-LARGEST_JOURNAL: Final = 65536  # bytes
 HASH_SIZE: Final = 1 << 18  # bytes read at once: what the processor's cache holds
 
-_HAS_FOLDERS: Final = os.open in os.supports_dir_fd
-_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not wait for its other end
 _TRIED_BY_LINK: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
-
-
-class Journal(NamedTuple):
-    """What is known of a download that did not end.
-
-    Attributes:
-        url: SHA-256 of the URL in hex: the URL itself may hold a secret.
-        temporary: Name of the temporary.
-        size: Of the whole file in bytes, None if unknown.
-        validator: What the parts on disk belong to.
-        parts: (start, position, stop) of each part; stop is None if the size is unknown.
-    """
-
-    url: str
-    temporary: str
-    size: int | None
-    validator: str
-    parts: list[tuple[int, int, int | None]]
-
-
-class Folder:
-    """A folder, held open, so that nobody can put another one in its place meanwhile.
-
-    Args:
-        path: Of the folder; symbolic links in it are the caller's own and are followed.
-
-    Raises:
-        OSError: There is no such folder.
-    """
-
-    def __init__(self, path: str) -> None:
-        """Open it."""
-        self.path = path
-        self._descriptor: int | None = None
-        if _HAS_FOLDERS:
-            self._descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        elif not Path(path).is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-
-    def open(self, name: str, flags: int, mode: int = 0o600) -> int:
-        """Open a file of the folder, never through a link; return its descriptor."""
-        return os.open(self._at(name), flags | _NO_LINK, mode, **self._in("dir_fd"))
-
-    def stat(self, name: str) -> os.stat_result | None:
-        """Return what *name* is, a link itself if it is one; None if it does not exist."""
-        try:
-            return os.stat(  # noqa: PTH116  # as all here: Path knows no dir_fd
-                self._at(name), follow_symlinks=False, **self._in("dir_fd")
-            )
-        except FileNotFoundError:
-            return None
-
-    def remove(self, name: str) -> None:
-        """Remove a file; nothing happens if it is gone."""
-        try:
-            os.unlink(self._at(name), **self._in("dir_fd"))
-        except FileNotFoundError:
-            pass
-
-    def replace(self, name: str, new: str) -> None:
-        """Give the file *name* the name *new*, in place of whatever has that name."""
-        os.replace(self._at(name), self._at(new), **self._in("src_dir_fd", "dst_dir_fd"))  # noqa: PTH105
-
-    def link(self, name: str, new: str) -> None:
-        """Give the file *name* a second name; FileExistsError if that exists."""
-        os.link(self._at(name), self._at(new), follow_symlinks=False, **self._in("src_dir_fd", "dst_dir_fd"))
-
-    def close(self) -> None:
-        """Let go of the folder. Idempotent."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
-
-    def _at(self, name: str) -> str:
-        if not _is_plain(name):
-            raise ValueError(f"{name!r} is no name of a file")
-        return name if _HAS_FOLDERS else str(Path(self.path, name))
-
-    def _in(self, *arguments: str) -> dict[str, Any]:
-        return dict.fromkeys(arguments, self._descriptor) if _HAS_FOLDERS else {}
 
 
 class DownloadFile:
@@ -130,15 +52,19 @@ class DownloadFile:
     """
 
     def __init__(self, folder: Folder, name: str, temporary: str, descriptor: int) -> None:
-        """Hold what `create` or `reopen` opened."""
+        """Take over the descriptor that `create` or `reopen` opened, and claim the temporary."""
         self._folder = folder
         self._name = name
         self._temporary = temporary
         self.descriptor: int = descriptor
-        self._journal_name = journal_name(name)
+        self._writing = allocate_lock()
         self._saving = allocate_lock()
         self._save_at = monotonic() + JOURNAL_SECONDS
-        _lock(descriptor, str(Path(folder.path, name)))
+        try:
+            _lock(descriptor, str(Path(folder.path, name)))
+        except FileExistsError:
+            self.close()
+            raise
 
     @classmethod
     def create(cls, folder: Folder, name: str, receipt: str | None = None) -> DownloadFile:
@@ -146,9 +72,14 @@ class DownloadFile:
 
         Where there will be a *receipt*, its name tells whose it is, for it may be left behind by a worker that died.
         """
-        temporary = _random_name("part", receipt)
-        descriptor = folder.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        return cls(folder, name, temporary, descriptor)
+        temporary = new_temporary(receipt)
+        _claim(folder, name, temporary)
+        try:
+            descriptor = folder.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            return cls(folder, name, temporary, descriptor)
+        except BaseException:
+            _remove_all(folder, name, temporary)
+            raise
 
     @classmethod
     def reopen(cls, folder: Folder, name: str, url: str | None) -> tuple[DownloadFile, Journal] | None:
@@ -159,19 +90,40 @@ class DownloadFile:
         Raises:
             FileExistsError: A download to this very name is under way.
         """
-        journal = _read_journal(folder, journal_name(name))
-        descriptor = None if journal is None else _open_own(folder, journal.temporary, os.O_RDWR)
-        if journal is None or descriptor is None:
+        left = cls._left_behind(folder, name)
+        if left is None:
             return None
-        try:
-            found = cls(folder, name, journal.temporary, descriptor)
-            end = max((position for start, position, _ in journal.parts if position > start), default=0)
-            if journal.url == url and os.fstat(descriptor).st_size >= end:
-                return found, journal
-        except BaseException:
-            os.close(descriptor)
-            raise
+        found, journal = left
+        end = max((position for start, position, _ in journal.parts if position > start), default=0)
+        if journal.url == url and os.fstat(found.descriptor).st_size >= end:
+            return left
         found.discard()
+        return None
+
+    @classmethod
+    def sweep(cls, folder: Folder, name: str) -> None:
+        """Remove what a download left behind that was killed after *name* was given, or before there was anything."""
+        try:
+            left = cls._left_behind(folder, name)
+        except FileExistsError:  # it is under way, and does that itself
+            return
+        if left is not None:
+            left[0].close()
+
+    @classmethod
+    def _left_behind(cls, folder: Folder, name: str) -> tuple[DownloadFile, Journal] | None:
+        """Return what a download that is over left behind, if something can be made of it; else remove it."""
+        journal = read_journal(folder, journal_name(name))
+        if journal is None:
+            return None
+        descriptor = open_own(folder, journal.temporary, os.O_RDWR)
+        if descriptor is not None:
+            found = cls(folder, name, journal.temporary, descriptor)
+            if is_private(descriptor):
+                _remove_small(folder, journal.temporary)
+                return found, journal
+            found.close()
+        _remove_all(folder, name, journal.temporary)
         return None
 
     def allocate(self, size: int) -> None:
@@ -189,15 +141,28 @@ class DownloadFile:
         Raises:
             OSError: The disk is full, or broken.
         """
-        while data:
-            count = _write_at(self.descriptor, data, offset)
-            data = data[count:]
-            offset += count
+        with self._writing:
+            while data:
+                count = _write_at(self.descriptor, data, offset)
+                data = data[count:]
+                offset += count
+
+    def write_from(self, pipe: Pipe, count: int, offset: int) -> None:
+        """Write the *count* bytes that *pipe* holds at *offset*; otherwise as `write`.
+
+        The kernel lets one thread at a time write to a file. Others that come meanwhile would not sleep but spin, a
+        sixth of all that eight parts cost, so each waits for its turn here.
+        """
+        with self._writing:
+            pipe.empty(self.descriptor, offset, count)
 
     def truncate(self) -> None:
-        """Throw away what has come so far, and the journal with it."""
-        self._remove_journal()
+        """Throw away what has come so far; the journal no longer knows of it."""
         os.ftruncate(self.descriptor, 0)
+        try:
+            self._save(claim_of(self._temporary))
+        except OSError:  # the old one would promise bytes of another version
+            _remove_journal(self._folder, self._name, self._temporary)
 
     def save_sometimes(self, journal: Callable[[str], Journal | None]) -> None:
         """Write the journal that *journal* makes for our temporary, unless the last one is half a second young."""
@@ -247,27 +212,33 @@ class DownloadFile:
             self._folder.replace(self._temporary, self._name)
         else:
             self._publish_as_new(receipt)
-        self._close()
-        self._remove_journal()
+        self.close()
+        _remove_journal(self._folder, self._name, self._temporary)
 
     def keep(self, journal: Callable[[str], Journal | None]) -> None:
-        """Leave temporary and journal for a later download to go on with; without a journal, discard both."""
+        """Leave temporary and journal for a later download to go on with; discard both if none could."""
         found = journal(self._temporary)
         if found is not None:
             try:
                 self._save(found)
-            except OSError:  # an older journal may be there, and is as good
+            except OSError:  # an older one may be there, and is as good
                 pass
-        if found is not None and self._own_journal() is not None:
-            self._close()
+        own = self._own_journal()
+        if found is not None and own is not None and own.url:  # not only claimed
+            self.close()
         else:
             self.discard()
 
     def discard(self) -> None:
         """Remove temporary and journal."""
-        self._close()
-        self._folder.remove(self._temporary)
-        self._remove_journal()
+        self.close()
+        _remove_all(self._folder, self._name, self._temporary)
+
+    def close(self) -> None:
+        """Let go of the temporary as it is. Idempotent."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _publish_as_new(self, receipt: str | None) -> None:
         """Take the final name only if nobody has it: a link fails where a rename would replace."""
@@ -296,7 +267,7 @@ class DownloadFile:
         if target is not None and stat.S_ISREG(target.st_mode):
             return stat.S_IMODE(target.st_mode) & 0o777
         # Asking for the umask means setting it for all threads; a new, empty file knows it as well.
-        probe = _random_name("mode")
+        probe = _beside(self._temporary, "mode")
         descriptor = self._folder.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             return stat.S_IMODE(os.fstat(descriptor).st_mode)
@@ -305,122 +276,80 @@ class DownloadFile:
             self._folder.remove(probe)
 
     def _save(self, journal: Journal | None) -> None:
-        """Write *journal* once the disk has what it promises; none where its name belongs to somebody else."""
-        if journal is None or not self._may_journal():
+        """Put *journal* in the place of ours once the disk has what it promises; ours may be missing, see `_claim`."""
+        if journal is None or self._own_journal() is None:
             return
         getattr(os, "fdatasync", os.fsync)(self.descriptor)
-        new = _random_name("new")
-        descriptor = self._folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        new = _beside(self._temporary, "new")
+        _write_new(self._folder, new, journal)
         try:
-            try:
-                os.write(descriptor, json.dumps(journal._asdict()).encode())
-            finally:
-                os.close(descriptor)
-            self._folder.replace(new, self._journal_name)
+            self._folder.replace(new, journal_name(self._name))
         except BaseException:
             self._folder.remove(new)
             raise
 
-    def _may_journal(self) -> bool:
-        found = self._folder.stat(self._journal_name)
-        return found is None or _is_own(found)
-
-    def _remove_journal(self) -> None:
-        if self._own_journal() is not None:
-            self._folder.remove(self._journal_name)
-
     def _own_journal(self) -> Journal | None:
-        """Return the journal if it is that of our temporary, not that of another download to the same name."""
-        journal = _read_journal(self._folder, self._journal_name)
-        return journal if journal is not None and journal.temporary == self._temporary else None
-
-    def _close(self) -> None:
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        return _journal_of(self._folder, self._name, self._temporary)
 
 
-def check_target(folder: Folder, name: str, *, overwrite: bool) -> os.stat_result | None:
-    """Return what already has the final name, None if nothing has.
+def _claim(folder: Folder, name: str, temporary: str) -> None:
+    """Write the first journal for *name*, which only says whose *temporary* is.
+
+    Where somebody else has a file of the journal's name, there is none, and nothing can be gone on with.
 
     Raises:
-        FileExistsError: Something has, and *overwrite* is false, or it is neither a file nor a link. A link would be
-            replaced itself; what it points to is never touched.
+        FileExistsError: A download to this very name is under way.
     """
-    found = folder.stat(name)
-    if found is not None and not (overwrite and (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode))):
-        raise exists_already(folder, name, special=overwrite)
-    return found
+    for _ in range(2):
+        try:
+            _write_new(folder, journal_name(name), claim_of(temporary))
+        except FileExistsError:  # of a download that was killed, or has begun, since `reopen` looked
+            DownloadFile.reopen(folder, name, None)
+        else:
+            return
 
 
-def exists_already(folder: Folder, name: str, *, special: bool = False) -> FileExistsError:
-    """Build the error for a final name that is taken, in the caller's words."""
-    reason = "exists already and is no regular file" if special else "exists already"
-    return FileExistsError(errno.EEXIST, reason, str(Path(folder.path, name)))
+def _journal_of(folder: Folder, name: str, temporary: str) -> Journal | None:
+    """Return the journal for *name* if it is that of *temporary*, not that of another download to the same name."""
+    journal = read_journal(folder, journal_name(name))
+    return journal if journal is not None and journal.temporary == temporary else None
 
 
-def journal_name(name: str) -> str:
-    """Return the name of the journal for the final *name*: of one length, whatever that is."""
-    return f".threadwire-{sha256(os.fsencode(name)).hexdigest()[:32]}.json"
-
-
-def _is_plain(name: str) -> bool:
-    """Say whether *name* is one component, which cannot lead out of a folder."""
-    return Path(name).name == name and name not in ("", ".", "..")
-
-
-def _random_name(suffix: str, receipt: str | None = None) -> str:
-    """Return a name that nobody can have made before: 128 random bits; it begins as *receipt* does."""
-    return f"{Path(receipt or '.threadwire').stem}-{os.urandom(16).hex()}.{suffix}"
-
-
-def _open_own(folder: Folder, name: str, flags: int) -> int | None:
-    """Open a regular file that only we could have written; None if it is anything else."""
+def _write_new(folder: Folder, name: str, journal: Journal) -> None:
+    """Write *journal* into a new file. Raises OSError, and then leaves none."""
+    descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        descriptor = folder.open(name, flags | _NO_WAIT)
-    except OSError:
-        return None
-    if _is_own(os.fstat(descriptor)):
-        return descriptor
-    os.close(descriptor)
-    return None
-
-
-def _is_own(found: os.stat_result) -> bool:
-    """Say whether a file is a regular one of ours, with one name, that nobody else may write to."""
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        return False
-    return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o022)
-
-
-def _read_journal(folder: Folder, name: str) -> Journal | None:
-    """Return the journal of that name; None if there is none of ours, or it makes no sense."""
-    descriptor = _open_own(folder, name, os.O_RDONLY)
-    if descriptor is None:
-        return None
-    try:
-        journal = Journal(**json.loads(os.read(descriptor, LARGEST_JOURNAL)))
-        return journal if _is_sane(journal) else None
-    except (TypeError, ValueError, RecursionError):  # cut short, or written by another version
-        return None
+        text = written(journal)
+        if os.write(descriptor, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+    except BaseException:
+        folder.remove(name)
+        raise
     finally:
         os.close(descriptor)
 
 
-def _is_sane(journal: Journal) -> bool:
-    """Say whether the parts of *journal* lie one behind the other, inside the file."""
-    if not all(isinstance(text, str) for text in (journal.url, journal.temporary, journal.validator)):
-        return False
-    if not _is_plain(journal.temporary) or not journal.parts:
-        return False
-    end: int | None = 0
-    for start, position, stop in journal.parts:
-        if type(start) is not int or type(position) is not int or start != end or position < start:
-            return False
-        if stop is not None and (type(stop) is not int or stop < position):
-            return False
-        end = stop
-    return end == journal.size
+def _remove_all(folder: Folder, name: str, temporary: str) -> None:
+    """Remove *temporary*, what stands beside it, and at last its journal."""
+    _remove_small(folder, temporary)
+    folder.remove(temporary)
+    _remove_journal(folder, name, temporary)
+
+
+def _remove_small(folder: Folder, temporary: str) -> None:
+    """Remove the small files beside *temporary* that a process left if it was killed in a bad moment."""
+    for suffix in ("new", "mode"):
+        folder.remove(_beside(temporary, suffix))
+
+
+def _remove_journal(folder: Folder, name: str, temporary: str) -> None:
+    if _journal_of(folder, name, temporary) is not None:
+        folder.remove(journal_name(name))
+
+
+def _beside(temporary: str, suffix: str) -> str:
+    """Return the name of a small file that stands beside *temporary* for a moment; it is as random."""
+    return f"{temporary.removesuffix('part')}{suffix}"
 
 
 def _lock(descriptor: int, path: str) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from client.download_file import DownloadFile, Folder, Journal, check_target
+from client.download_file import DownloadFile
+from client.download_folder import Folder, check_target
+from client.download_journal import Journal
 from client.download_names import suggested_name
 from client.download_plan import (
     Answer,
@@ -160,7 +162,6 @@ class DownloadTask:
         response: Response | None = None
         journal = None
         if self._name:
-            check_target(self._folder, self._name, overwrite=self._overwrite)
             journal = self._reopen()
         try:
             if journal is None:
@@ -191,10 +192,19 @@ class DownloadTask:
         self._fetch(part, token, None)
 
     def _reopen(self) -> Journal | None:
-        """Take up what an earlier download left behind, if there is something."""
+        """Take up what an earlier download left behind, if there is something and the name is free.
+
+        Raises:
+            FileExistsError: It is not.
+        """
+        assert self._folder is not None
+        try:
+            check_target(self._folder, self._name, overwrite=self._overwrite)
+        except FileExistsError:
+            DownloadFile.sweep(self._folder, self._name)
+            raise
         if self._starts:
             return None
-        assert self._folder is not None
         found = DownloadFile.reopen(self._folder, self._name, self._url_key if self._resume else None)
         if found is None:
             return None
@@ -208,7 +218,6 @@ class DownloadTask:
         assert self._folder is not None
         self._name = suggested_name(response.headers.get("Content-Disposition"), parse_url(response.url))
         self.path = str(Path(self._given, self._name))
-        check_target(self._folder, self._name, overwrite=self._overwrite)
         journal = self._reopen()
         if journal is not None and (
             journal.validator != validator_of(response.headers) or answer.size not in (None, journal.size)
@@ -341,12 +350,13 @@ class DownloadTask:
             count = None
             if pipe is not None:
                 room = self._room(answer, part)
-                count = splice(wire, pipe, self._file.descriptor, part.position, room)  # type: ignore[arg-type]  # with a pipe it is a ResponseStream
-            if count is None:
+                count = splice(wire, pipe, room)  # type: ignore[arg-type]  # with a pipe it is a ResponseStream
+            if pipe is None or count is None:
                 buffer = buffer or memoryview(bytearray(CHUNK))
                 if count := wire.readinto(buffer):
                     self._store(buffer[:count], answer, part)
             else:
+                self._file.write_from(pipe, count, part.position)
                 self._came(part.position + count, answer, part)
             if not count:
                 return

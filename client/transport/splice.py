@@ -81,14 +81,12 @@ class Pipe:
         os.close(self._write)
 
 
-def splice(stream: ResponseStream, pipe: Pipe, descriptor: int, offset: int, size: int) -> int | None:
-    """Move the next bytes of a body into a file.
+def splice(stream: ResponseStream, pipe: Pipe, size: int) -> int | None:
+    """Move the next bytes of a body into a pipe.
 
     Args:
         stream: The response.
         pipe: Empty.
-        descriptor: The file, open for writing.
-        offset: Where to, in bytes.
         size: How many bytes at most.
 
     Returns:
@@ -98,7 +96,6 @@ def splice(stream: ResponseStream, pipe: Pipe, descriptor: int, offset: int, siz
 
     Raises:
         IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `ResponseStream.read`.
-        OSError: What the disk says.
     """
     connection = stream.connection
     if stream._buffer or stream._finished or not connection.is_kernel_timed:
@@ -106,6 +103,4 @@ def splice(stream: ResponseStream, pipe: Pipe, descriptor: int, offset: int, siz
     run = min(size, connection.engine.passthrough_available())
     if run < LEAST_SPLICE:
         return None
-    count = stream._guarded_receive_into(pipe, run)
-    pipe.empty(descriptor, offset, count)
-    return count
+    return stream._guarded_receive_into(pipe, run)

@@ -40,8 +40,9 @@ def spliced(response: client.Response, path: Path) -> tuple[int, int]:
         with path.open("wb") as file:
             while True:
                 offset = past + through
-                count = splice(wire, pipe, file.fileno(), offset, 1 << 30)
+                count = splice(wire, pipe, 1 << 30)
                 if count is not None:
+                    pipe.empty(file.fileno(), offset, count)
                     past += count
                 else:
                     data = wire.read(65536)

@@ -1,0 +1,99 @@
+"""The journal of a download: a small JSON file beside the temporary, found by the final name.
+
+It is there before the temporary is, so that whatever a process leaves behind that was killed, the next download to the
+same name finds it: to go on with, or to remove.
+
+The law of the room: what is read may be cut short or of another version, and is checked; and whatever a journal says,
+it can name no file but a temporary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from client.download_folder import is_private, open_own
+
+if TYPE_CHECKING:
+    from client.download_folder import Folder
+
+__all__ = ["Journal", "claim_of", "journal_name", "new_temporary", "read_journal", "written"]
+
+LARGEST: Final = 65536  # bytes
+
+_TEMPORARY: Final = re.compile(r"\.threadwire-[0-9a-f-]+\.part")
+
+
+class Journal(NamedTuple):
+    """What is known of a download that did not end.
+
+    Attributes:
+        url: SHA-256 of the URL in hex: the URL itself may hold a secret. Empty if nothing can be gone on with.
+        temporary: Name of the temporary.
+        size: Of the whole file in bytes, None if unknown.
+        validator: What the parts on disk belong to.
+        parts: (start, position, stop) of each part; stop is None if the size is unknown.
+    """
+
+    url: str
+    temporary: str
+    size: int | None
+    validator: str
+    parts: list[tuple[int, int, int | None]]
+
+
+def claim_of(temporary: str) -> Journal:
+    """Return a journal that only says whose the temporary is."""
+    return Journal("", temporary, None, "", [(0, 0, None)])
+
+
+def new_temporary(receipt: str | None) -> str:
+    """Return a name that nobody can have made before: 128 random bits; it begins as *receipt* does."""
+    return f"{(receipt or '.threadwire').removesuffix('.done')}-{os.urandom(16).hex()}.part"
+
+
+def journal_name(name: str) -> str:
+    """Return the name of the journal for the final *name*: of one length, whatever that is."""
+    return f".threadwire-{sha256(os.fsencode(name)).hexdigest()[:32]}.json"
+
+
+def written(journal: Journal) -> bytes:
+    """Return *journal* as it stands in its file."""
+    return json.dumps(journal._asdict()).encode()
+
+
+def read_journal(folder: Folder, name: str) -> Journal | None:
+    """Return the journal of that name; None if there is none of ours. One of ours that makes no sense is removed."""
+    descriptor = open_own(folder, name, os.O_RDONLY)
+    if descriptor is None:
+        return None
+    try:
+        if is_private(descriptor):
+            journal = Journal(**json.loads(os.read(descriptor, LARGEST)))
+            if _is_sane(journal):
+                return journal
+    except (TypeError, ValueError, RecursionError):  # cut short, or written by another version
+        pass
+    finally:
+        os.close(descriptor)
+    folder.remove(name)
+    return None
+
+
+def _is_sane(journal: Journal) -> bool:
+    """Say whether *journal* names a temporary, and its parts lie one behind the other, inside the file."""
+    if not all(isinstance(text, str) for text in (journal.url, journal.temporary, journal.validator)):
+        return False
+    if not _TEMPORARY.fullmatch(journal.temporary) or not journal.parts:
+        return False
+    end: int | None = 0
+    for start, position, stop in journal.parts:
+        if type(start) is not int or type(position) is not int or start != end or position < start:
+            return False
+        if stop is not None and (type(stop) is not int or stop < position):
+            return False
+        end = stop
+    return end == journal.size
