@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from client.response import Response
     from client.transport.wire import WireResponse
 
-__all__ = ["READ_SIZE", "DecodedReader", "RawHeaders", "RawReader", "ResponseBody", "foreign_reader"]
+__all__ = [
+    "READ_SIZE",
+    "DecodedReader",
+    "RawHeaders",
+    "RawReader",
+    "ResponseBody",
+    "WireFile",
+    "foreign_reader",
+]
 
 #: Bytes asked of the wire at once; below the size from which malloc asks the kernel for every buffer anew.
 READ_SIZE: Final = 64 * 1024
@@ -65,6 +73,7 @@ class ResponseBody:
         check: Called before each piece that is decoded of what has been received; raises if the call is over.
 
     Attributes:
+        read_wire: As *read*; may be assigned.
         received: Bytes taken from the wire.
         consumed: True once the caller got a byte.
         complete: True once the framing and every coding reached their end.
@@ -84,12 +93,12 @@ class ResponseBody:
         "_offset",
         "_piece",
         "_progress",
-        "_read",
         "_steps",
         "_total",
         "complete",
         "consumed",
         "error",
+        "read_wire",
         "received",
     )
 
@@ -109,7 +118,7 @@ class ResponseBody:
     ) -> None:
         """Read nothing yet."""
         self._check = check
-        self._read = read
+        self.read_wire = read
         self._close = close
         self._attach = attach
         self._codings = codings
@@ -243,7 +252,7 @@ class ResponseBody:
         self._steps = self._decoder.decode(data)
 
     def _receive(self, size: int) -> bytes:
-        data = self._read(size)
+        data = self.read_wire(size)
         self.received += len(data)
         if data and self._max_body is not None:
             # Coded data may be a little longer than what it decodes to. Beyond that it is padding, or members
@@ -299,6 +308,8 @@ class RawReader(io.RawIOBase):
     """
 
     decode_content: bool = False
+    #: Chunks are put together below this.
+    chunked: bool = False
     #: Where caches written for requests look for `http.client`'s response, which there is none.
     _original_response: None = None
     _request_url: None = None
@@ -360,6 +371,18 @@ class RawReader(io.RawIOBase):
         decode_content = self.decode_content if decode_content is None else decode_content
         return self._body.read if decode_content else self._body.read_undecoded
 
+    @property
+    def _fp(self) -> WireFile:
+        """Where caches written for urllib3's response take the bytes from.
+
+        They put a file of their own around it and assign that, which is then read in its place.
+        """
+        return WireFile(self._body.read_wire)
+
+    @_fp.setter
+    def _fp(self, file: Any) -> None:
+        self._body.read_wire = file.read
+
     def release_conn(self) -> None:
         """Give the connection back if the body was read, up otherwise (urllib3's name, for auth plugins)."""
         self._close()
@@ -381,6 +404,23 @@ class RawReader(io.RawIOBase):
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")
+
+
+class WireFile:
+    """The bytes of a body as they arrive, as a file that is closed once it has ended."""
+
+    __slots__ = ("_read", "closed")
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        """Read by *read*."""
+        self._read = read
+        self.closed: bool = False
+
+    def read(self, amt: int = READ_SIZE) -> bytes:
+        """Return the next bytes, at most *amt*; ``b""`` at the end of the body."""
+        data = self._read(amt)
+        self.closed = not data
+        return data
 
 
 class DecodedReader(io.RawIOBase):

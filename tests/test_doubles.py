@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 import ssl
@@ -106,6 +107,30 @@ def test_a_built_response_streams_and_keeps_to_the_limits(server: LoopbackServer
             assert 900 == sum(map(len, response.iter_content(7)))
         with pytest.raises(client.BodyTooLarge):
             session.get(f"{server.url}/bytes/1001")
+
+
+def test_a_cache_reads_the_bytes_of_the_wire_through_a_file_of_its_own(server: LoopbackServer) -> None:
+    """What CacheControl does with the insides of urllib3's response."""
+
+    class Tee:
+        def __init__(self, file: Any) -> None:
+            self.file, self.kept, self.ended = file, b"", False
+
+        def read(self, amt: int) -> bytes:
+            data: bytes = self.file.read(amt)
+            self.kept, self.ended = self.kept + data, self.file.closed
+            return data
+
+    class Keeps(HTTPAdapter):
+        def build_response(self, req: client.PreparedRequest, resp: Any) -> client.Response:
+            resp._fp = self.tee = Tee(resp._fp)
+            return super().build_response(req, resp)
+
+    adapter = Keeps()
+    with client.Session() as session:
+        session.mount("http://", adapter)
+        response = session.get(f"{server.url}/gzip")
+    assert (response.content, True) == (gzip.decompress(adapter.tee.kept), adapter.tee.ended)
 
 
 def test_urllib3s_answer_becomes_ours() -> None:
