@@ -1,10 +1,44 @@
-"""``python -m client``: the command line."""
+"""``python -m client`` and ``threadwire``: the command line, and a Ctrl-C that comes before or after its time.
+
+The law of the room: whenever Ctrl-C comes, there is no traceback, and the exit status says that it came.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from typing import Any, Final
 
-from client.cli import main
+#: As `client.cli` has it; that is what takes long to load.
+INTERRUPTED: Final = 130
+
+_is_at_work = False
+
+
+def main() -> int:
+    """Load the command line and run it; return its exit status."""
+    global _is_at_work
+    # A shell that starts us in the background has SIGINT ignored, and that stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, on_interrupt)
+    from client import cli
+
+    try:
+        _is_at_work = True
+        return cli.main()
+    except KeyboardInterrupt:  # a second one, while the first is dealt with
+        return INTERRUPTED
+    finally:
+        _is_at_work = False
+
+
+def on_interrupt(*arguments: Any) -> None:
+    """Raise KeyboardInterrupt where somebody waits for it, else end at once: what is being loaded might swallow it."""
+    if not _is_at_work:
+        os._exit(INTERRUPTED)
+    signal.default_int_handler(*arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

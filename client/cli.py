@@ -95,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: The arguments make no command (status 2), or ask for help (status 0).
     """
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         if options.command == "demo":
             return demo.main()
         return _download(options) if options.command == "download" else _call(options)

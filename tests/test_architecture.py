@@ -58,6 +58,7 @@ LAZY_IMPORTS = {
     "certifi": HTTPS,
     "client.adapters": SELDOM,
     "client.auth": SELDOM,
+    "client.cli": "Ctrl-C is quiet while it is loaded",
     "client.cookie_file": SELDOM,
     "client.cookies": SELDOM,
     "client.download_errands": SELDOM,

@@ -342,6 +342,52 @@ def test_ctrl_c_ends_the_command_with_one_line(server: LoopbackServer) -> None:
     assert (130, b"threadwire: interrupted\n") == (process.returncode, errors)
 
 
+@pytest.mark.parametrize("modules", range(1, 91, 10))
+def test_ctrl_c_while_it_is_loaded_ends_the_command_without_a_word(
+    server: LoopbackServer, modules: int
+) -> None:
+    """Half of the short commands' time goes there; Python would show a traceback of the module that it was at."""
+    command = [sys.executable, "-X", "importtime", "-m", "client", "get", f"{server.url}/drip?bytes=1000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "client.exceptions" not in process.stderr.readline():
+            assert process.poll() is None
+        for _ in range(modules):
+            process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    said = [line for line in errors.splitlines() if not line.startswith("import time:")]
+
+    assert 130 == process.returncode
+    assert said in ([], ["threadwire: interrupted"])
+
+
+def test_ctrl_c_when_all_is_done_changes_nothing_or_ends_it_at_once(server: LoopbackServer) -> None:
+    command = [sys.executable, "-m", "client", "get", f"{server.url}/bytes/5"]
+    for _ in range(5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.read(5)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+
+        # The signal itself: Python has put its handlers away already. A shell calls that 130 as well.
+        assert process.returncode in (0, 130, -signal.SIGINT)
+        assert errors in (b"", b"threadwire: interrupted\n")
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so(server: LoopbackServer) -> None:
+    """So a shell starts what runs in the background."""
+    command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m client get '{server.url}/drip?bytes=5'"
+    with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert b"*" == process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+
+    assert (0, b"****") == (process.returncode, rest)
+
+
 def test_the_demo_holds_and_says_so(run: Callable[..., Run]) -> None:
     done = run("demo")
     lines = done.output.decode().splitlines()
