@@ -33,6 +33,9 @@ __all__ = ["Answer", "send"]
 #: Bodies up to this many bytes leave in one write with the head.
 _SMALL_BODY: Final = 65536
 
+#: Seconds of an upload without a look for an answer; a slow body never fills the kernel's buffer, where one is made.
+_LISTEN_SECONDS: Final = 0.01
+
 #: Seconds to wait for ``100 Continue`` before the body goes out regardless (curl waits as long).
 _CONTINUE_SECONDS: Final = 1.0
 
@@ -233,11 +236,15 @@ class _Upload:
     def _push_body(self, parts: list[Any], pieces: Iterator[bytes | FileSpan]) -> bool:
         """Send *parts*, then *pieces* with their framing; return as `_push`. Without a piece, *parts* stay unsent."""
         frame = self._connection.engine.send_with_data_passthrough
-        done = 0
+        done, listen_at = 0, monotonic() + _LISTEN_SECONDS
         for piece in pieces:
             size = len(piece)
             if not size:
                 continue  # an empty chunk would end a chunked body (RFC 9112 section 7.1)
+            if (now := monotonic()) > listen_at:
+                listen_at = now + _LISTEN_SECONDS
+                if self._connection.wait(for_write=False, seconds=0)[0] and self._answer.has_come():
+                    return False
             parts += frame(protocol.Data(piece)) or ()  # type: ignore[arg-type]  # a span stands for its bytes
             if not (self._push_around(piece, parts) if type(piece) is FileSpan else self._push(parts)):
                 return False

@@ -19,7 +19,9 @@ from client.exceptions import (
     WriteTimeout,
 )
 from client.timeouts import Timeouts
+from client.transport import upload
 from client.transport.pool import ConnectionPool
+from client.transport.tls import TLSSettings
 from tests.scripted_server import (
     Close,
     Expect,
@@ -121,8 +123,6 @@ def test_a_large_body_arrives_whole(scripted_server: ScriptedServer, pool: Conne
 
 def test_a_large_body_arrives_whole_over_tls(scripted_tls_server: ScriptedServer, tls_authority: Any) -> None:
     """TLS writes what was offered to it the first time, so a retry must offer the same bytes again."""
-    from client.transport.tls import TLSSettings
-
     pool = ConnectionPool()
     tls = TLSSettings(str(tls_authority.bundle))
     body = bytes(range(256)) * (8 * MEBIBYTE // 256)
@@ -147,6 +147,47 @@ def test_an_answer_during_the_upload_stops_it_and_is_returned(
 
     assert (413, b"big") == (response.status, response.read())
     assert (0, 0) == (pool._slots, len(pool._open))
+
+
+class Slow(Pieces):
+    """A body whose pieces are so few that the kernel always takes them; it waits for *event* behind the first."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__(*[b"x"] * 100)
+        self.event = event
+
+    def chunks(self) -> Iterator[bytes]:
+        for piece in super().chunks():
+            yield piece
+            assert self.event.wait(5)
+
+
+@pytest.mark.parametrize(
+    "answer", [REFUSED, b"HTTP/1.1 103 Early Hints\r\n\r\n" + REFUSED], ids=["413", "103"]
+)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_an_answer_stops_a_slow_upload_too(
+    scripted_server: ScriptedServer,
+    scripted_tls_server: ScriptedServer,
+    tls_authority: Any,
+    pool: ConnectionPool,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
+    tls: bool,
+) -> None:
+    """It never waits for room, which is where answers were looked for: a stream of hours went on in vain."""
+    monkeypatch.setattr(upload, "_LISTEN_SECONDS", 0.0)
+    server = scripted_tls_server if tls else scripted_server
+    is_answered = threading.Event()
+    server.script(Expect(), Send(answer), Signal(is_answered), ExpectClosed(silently=False))
+    body = Slow(is_answered)
+    trust = TLSSettings(str(tls_authority.bundle))
+
+    response = pool.round_trip(a_request(server.url, "POST", body), a_call(tls=trust))
+
+    assert (413, b"big") == (response.status, response.read())
+    assert body.taken < 10
+    assert 0 == pool._slots
 
 
 def test_an_answer_is_read_even_though_the_connection_broke_while_sending(
