@@ -66,6 +66,8 @@ class HTTPConnection:
         asked: The last request's method, target and fields, and the event that was made of them: an event is read-only,
             so the same request is not checked and laid out again.
         error: What a wait on this connection must raise once `abort` was called; None before.
+        alert: What the TLS layer failed with when somebody looked without waiting: it says so once, and is at its end
+            afterwards.
         reused: True once it has served a request.
         turns: How often it was given back to the pool; another number means another user.
     """
@@ -75,6 +77,7 @@ class HTTPConnection:
         "_poll",
         "_receive_limit",
         "_send_limit",
+        "alert",
         "asked",
         "closed",
         "created_at",
@@ -128,6 +131,7 @@ class HTTPConnection:
         self.reused: bool = False
         self.closed: bool = False
         self.error: BaseException | None = None
+        self.alert: SSLError | None = None
 
     # -- waiting ----------------------------------------------------------------------------------------------
 
@@ -244,7 +248,15 @@ class HTTPConnection:
             self._limit_receive(0.0)
             return self.sock.recv(RECEIVE_SIZE)
         except OSError as error:
-            return None if _is_would_block(error) else b""
+            if _is_would_block(error):
+                return None
+            self._note_alert(error)
+            return b""
+
+    def _note_alert(self, error: OSError) -> None:
+        if self.is_tls and _is_tls_failure(error):
+            self.alert = SSLError(f"TLS failed while reading: {_describe(error)}")
+            self.alert.__cause__ = error
 
     def _read_failure(self, error: OSError, deadline: Deadline) -> BaseException:
         """Translate what a receive raised; the only place that does."""
@@ -386,7 +398,9 @@ class HTTPConnection:
                     return False
                 self._limit_receive(0.0)
             return bool(self.sock.recv(1))
-        except OSError:
+        except OSError as error:
+            if not _is_would_block(error):
+                self._note_alert(error)
             return False
 
     # -- ending -------------------------------------------------------------------------------------------------

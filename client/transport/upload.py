@@ -68,6 +68,7 @@ class Answer:
         Raises:
             ProtocolError: The peer sent something else than HTTP/1.1.
             RemoteDisconnected: It closed first.
+            SSLError: It refused us in the TLS layer, for want of a client certificate perhaps.
             ReadTimeout, TotalTimeout: It stayed silent.
         """
         connection = self.connection
@@ -75,7 +76,7 @@ class Answer:
         while self.head is None:
             data = b"" if self.closed else receive(RECEIVE_SIZE, self.call.deadline)
             if not data:
-                raise RemoteDisconnected(
+                raise connection.alert or RemoteDisconnected(
                     "the peer closed in the middle of the response head"
                     if self.started
                     else "the peer closed the connection before it answered"

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+import client
 from client.exceptions import ConnectError, ConnectTimeout, InvalidRequest, SSLError
 from client.transport.cancel import CancelToken
+from client.transport.connection import HTTPConnection
 from client.transport.dialer import Route
 from client.transport.tls import TLSSettings
+from tests.leaks import slots_of
 from tests.scripted_server import (
     Close,
     Expect,
     ExpectClosed,
+    FailedHandshake,
     HalfClose,
     Hold,
     Pause,
@@ -153,3 +157,44 @@ def test_a_close_with_close_notify_is_an_end(
     with dialed(route_to(scripted_tls_server, trusting)) as connection:
         assert b"hello" == connection.sock.recv(5)
         assert b"" == connection.sock.recv(5)
+
+
+# -- refused when the handshake is over on our side ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [None, bytes(1 << 20)], ids=["GET", "upload"])
+def test_a_server_that_misses_our_certificate_is_told_from_one_that_goes_away(
+    tls_authority: TLSAuthority, body: bytes | None
+) -> None:
+    """With TLS 1.3 its alert comes behind our half of the handshake, where nobody waits: OpenSSL shows it once only."""
+    context = tls_authority.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def trace(event: str, facts: dict[str, Any]) -> None:
+        if event == "send.start":
+            assert refused.finished.wait(10)
+
+    with ScriptedServer(context) as server:
+        refused = server.script(FailedHandshake())
+        with client.Session(trust_env=False, verify=str(tls_authority.bundle), trace=trace) as session:
+            with pytest.raises(SSLError, match="CERTIFICATE_REQUIRED") as caught:
+                session.request("GET" if body is None else "POST", server.url, data=body)
+
+            assert isinstance(caught.value.__cause__, ssl.SSLError)
+            assert 0 == slots_of(session)
+
+
+def test_an_alert_that_is_met_by_a_look_is_kept(tls_authority: TLSAuthority) -> None:
+    """During an upload answers are looked for, not waited for."""
+    context = tls_authority.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    with ScriptedServer(context) as server:
+        refused = server.script(FailedHandshake())
+        route = Route("https", "localhost", server.port, tls=TLSSettings(str(tls_authority.bundle)))
+        with dialed(route) as found:
+            connection = HTTPConnection(found.sock, found.info, None)
+            assert refused.finished.wait(10)
+
+            assert b"" == connection.receive_ready()
+
+            assert "CERTIFICATE_REQUIRED" in str(connection.alert)
