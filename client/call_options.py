@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from client.response_limits import DEFAULT_RESPONSE_LIMITS
 from client.setting_checks import check
 from client.timeouts import Deadline
+from client.transport.wire import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,14 +102,24 @@ class CallOptions:
         # Without a total limit a deadline has no beginning, so one serves every call.
         self._endless: Deadline | None = Deadline(timeouts) if timeouts.total is None else None
 
-    def deadline(self) -> Deadline:
-        """Return the deadline of a call that begins now."""
-        return self._endless or Deadline(self.timeouts)
+    def call(self) -> Call:
+        """Return what goes with a call that begins now: ``Call(deadline, tls)``.
+
+        Without the constructor, whose ten arguments would cost more to unpack than to store.
+        """
+        call = _new(Call)
+        call.deadline = self._endless or Deadline(self.timeouts)
+        call.tls = self.tls
+        call.proxy = call.cancel = call.began = call.on_informational = call.on_sent = call.trace = None
+        call.fresh = call.expect = False
+        return call
 
     def as_arguments(self) -> dict[str, Any]:
         """Return what the constructor takes."""
         return {name: getattr(self, name) for name in self.__slots__ if name not in _DERIVED}
 
+
+_new: Final = object.__new__
 
 #: Attributes that the constructor works out.
 _DERIVED: Final = frozenset({"_endless", "bounds_body"})

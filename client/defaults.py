@@ -19,6 +19,7 @@ from client.environment import Environment
 from client.exceptions import InvalidRequest
 from client.headers import CaseInsensitiveDict, encode_fields
 from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
+from client.prepared import USUAL_METHODS
 from client.redirects import same_origin
 from client.request import PreparedRequest
 from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
@@ -37,10 +38,7 @@ if TYPE_CHECKING:
     from client.transport.tls import CertTypes, VerifyTypes
     from client.transport.wire import Proxy
 
-__all__ = ["Defaults", "default_headers"]
-
-#: Methods that need no check.
-_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+__all__ = ["Defaults", "default_headers", "quick_request"]
 
 #: Fields that are worked out for each request, so that a session which sets one has no block to reuse.
 _NOT_REUSABLE: Final = frozenset({"host", "content-length", "transfer-encoding", "trailer"})
@@ -59,7 +57,13 @@ _MAX_KEPT_OPTIONS: Final = 16
 _NUMBERS: Final = frozenset({int, float})
 
 #: What a pickled session leaves behind.
-_WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_fields", "_kept"})
+_WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_kept"})
+
+#: Methods that may be replaced on a session, by a test's double or a caller with defaults of his own.
+_SEAMS: Final = frozenset({"request", "send", "get_adapter"})
+
+#: The key of the header block among what is kept; the others are values of ``timeout=``.
+_FIELDS: Final = "fields"
 
 
 class Defaults:
@@ -96,11 +100,12 @@ class Defaults:
     def _begin(self) -> None:
         """Start with nothing worked out."""
         self._lock = allocate_lock()
+        self._is_patched = False
         self._environment: Environment | None = None
         self._tls: dict[TLSSettings, TLSSettings] = {}
-        self._fields: tuple[Any, int, list[tuple[bytes, bytes]] | None] | None = None
-        #: By ``timeout=``: the options of calls that bring nothing else, with the proxies that they hold for.
-        self._kept: dict[Any, tuple[CallOptions, dict[str, str | Proxy | None]]] = {}
+        #: By ``timeout=``: the options of calls that bring nothing else, with the proxies that they hold for; and by
+        #: `_FIELDS` what `_plain_fields` returns, with the headers that it was made of and their version.
+        self._kept: dict[Any, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what was set, not what was worked out."""
@@ -112,13 +117,15 @@ class Defaults:
         self.__dict__.update(state)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; the options that were worked out are worked out anew at the next call.
+        """Set an attribute; what was worked out of them is worked out anew at the next call.
 
         Raises:
             InvalidRequest: *value* makes no sense for this setting.
         """
         if name in EXPECTED:
             check(name, value)
+        elif name in _SEAMS:
+            self.__dict__["_is_patched"] = True
         super().__setattr__(name, value)
         # Another dict, so that a thread which is working them out at this moment fills one that nobody reads.
         self.__dict__["_kept"] = {}
@@ -195,7 +202,6 @@ class Defaults:
         """Merge a call's arguments with the session's defaults into a request that is ready to be sent."""
         base = None if self.base_url is None else parse_url(self.base_url)
         target = parse_url(url) if base is None else resolve_on_base(base, url)
-        netrc = (self._environment or self._surroundings()).netrc
         if (
             headers is None
             and params is None
@@ -204,20 +210,16 @@ class Defaults:
             and cookies is None
             and hooks is None
             and trailers is None
-            and self.auth is None
-            and base is None
-            and not self.params
-            and not self.hooks.get("response")
-            and netrc is None
-            and method in _USUAL_METHODS
+            and method in USUAL_METHODS
             and target.username is None
             and target.password is None
-            and (fields := self._default_fields()) is not None
+            and (fields := self._plain_fields()) is not None
         ):
-            prepared = PreparedRequest.quick(method, target, fields)
+            prepared = quick_request(method, target, fields)
             if data is not None or json is not None:
                 prepared.prepare_body(data, None, json)
             return prepared
+        netrc = self._surroundings().netrc
         home = base is None or same_origin(base, target)
         merged = merge_headers(self.headers if home else default_headers(), headers)
         if auth is None and home and target.username is None and target.password is None:
@@ -243,22 +245,46 @@ class Defaults:
         prepared._netrc = None if has_own else netrc
         return prepared
 
-    def _default_fields(self) -> list[tuple[bytes, bytes]] | None:
-        """Return the session's headers, checked and encoded: the same list until someone changes them.
+    def _plain_call(self, method: str, url: Any) -> tuple[PreparedRequest, CallOptions] | None:
+        """Return what a call comes to that brings nothing but *method*, a usual one, and *url*.
 
-        None if they hold a field that depends on the request, or are a mapping of another kind, which may be
-        assigned too: nobody tells when that changes.
+        None if that takes more than to look up what is kept.
         """
-        headers, cached = self.headers, self._fields
-        if type(headers) is not CaseInsensitiveDict:
+        kept, fields = self._kept.get(NOT_GIVEN), self._plain_fields()
+        if fields is None or kept is None or self.proxies != kept[1]:
             return None
-        if cached is not None and cached[0] is headers and cached[1] == headers.version:
-            return cached[2]
-        fields, version = None, headers.version  # before reading: another thread may be changing them
-        if not any(name in headers for name in _NOT_REUSABLE):
+        target = parse_url(url)
+        if target.username is not None or target.password is not None:
+            return None
+        return quick_request(method, target, fields), kept[0]
+
+    def _plain_fields(self) -> list[tuple[bytes, bytes]] | None:
+        """Return the session's headers, checked and encoded, if nothing else of it goes into a plain request.
+
+        They are the same list until someone changes a setting. What is changed in place, without a setting being
+        set, is looked at here.
+        """
+        kept = self._kept.get(_FIELDS)
+        if kept is None or kept[0].version != kept[1]:
+            kept = self._keep_fields()
+        return None if self.params or self.hooks.get("response") else kept[2]
+
+    def _keep_fields(self) -> tuple[CaseInsensitiveDict, int, list[tuple[bytes, bytes]] | None]:
+        """Work out what `_plain_fields` keeps."""
+        keep, headers, fields = self._kept, self.headers, None
+        # Of a mapping of another kind, which may be assigned too, nobody tells when it changes.
+        plain = headers if type(headers) is CaseInsensitiveDict else CaseInsensitiveDict()
+        version = plain.version  # before reading: another thread may be changing them
+        if (
+            plain is headers
+            and self.base_url is None
+            and self.auth is None
+            and self._surroundings().netrc is None
+            and not any(name in headers for name in _NOT_REUSABLE)
+        ):
             fields = encode_fields([(name, value) for name, value in headers.items() if value is not None])
-        self.__dict__["_fields"] = (headers, version, fields)
-        return fields
+        keep[_FIELDS] = kept = (plain, version, fields)
+        return kept
 
     def _surroundings(self) -> Environment:
         """Return what the environment says, read at the first call."""
@@ -298,6 +324,7 @@ class Defaults:
         )
         kept = self._kept
         if is_plain and timeout in kept:
+            options: CallOptions
             options, proxies_seen = kept[timeout]
             if self.proxies == proxies_seen and not self.stream:
                 return options
@@ -337,6 +364,24 @@ class Defaults:
             if len(self._tls) >= _MAX_TLS_SETTINGS:
                 self._tls.clear()
             return self._tls.setdefault(settings, settings)
+
+
+def quick_request(method: str, url: URL, fields: list[tuple[bytes, bytes]]) -> PreparedRequest:
+    """Return a request without body, from parts that are valid already: the hot path of a session.
+
+    Args:
+        method: An upper-case token.
+        url: Where to.
+        fields: Encoded fields; none of them Host, Content-Length or Transfer-Encoding. Not changed.
+    """
+    request = PreparedRequest()
+    request.method = method
+    request._url = url
+    request._fields = fields
+    # What a session asks for: to find the class's default would cost more each time than to store it.
+    request.body = request.trailers = request._headers = None
+    request._auth = request._own_cookies = request._hooks = None
+    return request
 
 
 def default_headers() -> CaseInsensitiveDict:

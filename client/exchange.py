@@ -11,12 +11,12 @@ from __future__ import annotations
 from os import urandom
 from sys import modules
 from time import monotonic, time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
 from client.logs import DEBUG, logger
-from client.prepared import checked_method
+from client.prepared import USUAL_METHODS, checked_method
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
 from client.response import Response
 from client.retries import (
@@ -29,16 +29,16 @@ from client.retries import (
 )
 from client.seams import call_hooks, send_through
 from client.transport.cancel import CancelToken
-from client.transport.wire import Call, WireRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from logging import Logger
 
     from client.call_options import CallOptions
     from client.request import PreparedRequest
     from client.session import Session
     from client.timeouts import Deadline
-    from client.transport.wire import Body, Transport, WireResponse
+    from client.transport.wire import Body, Call, Transport, WireRequest, WireResponse
     from client.url import URL
 
 __all__ = ["add_cookies", "next_request", "run", "transact"]
@@ -62,7 +62,7 @@ def run(
         RequestException: Any of the tree; ``request`` is the hop that failed.
         Exception: Whatever a hook, an auth flow or a body's iterator raises.
     """
-    call = Call.plain(options.deadline(), options.tls)
+    call = options.call()
     if cancel is not None:
         call.cancel = cancel
     if session.on_informational is not None:
@@ -72,7 +72,10 @@ def run(
     history: list[Response] = []
     hops = 0
     while True:
-        response = _answer(session, request, options, call, history)
+        if request._auth is None:
+            response = _hop(session, request, options, call)
+        else:
+            response = _with_auth(request._auth, session, request, options, call, history)
         redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
         if redirect is None:
             break
@@ -103,17 +106,16 @@ def run(
 # -- one answer: auth around one hop ----------------------------------------------------------------------------
 
 
-def _answer(
+def _with_auth(
+    auth: Any,
     session: Session,
     request: PreparedRequest,
     options: CallOptions,
     call: Call,
     history: list[Response],
 ) -> Response:
-    """Send *request*, and what its auth flow makes of the answers; what the flow saw goes to *history*."""
-    if request._auth is None:
-        return _hop(session, request, options, call)
-    flow = request._auth.auth_flow(request)
+    """Send *request*, and what the flow of *auth* makes of the answers; what the flow saw goes to *history*."""
+    flow = auth.auth_flow(request)
     try:
         request = next(flow)
         while True:
@@ -135,8 +137,9 @@ def _answer(
 def _hop(session: Session, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
     """Send *request*, more than once if need be, and return the response of this very URL."""
     url = request._url or _url_of(request)
-    # The caller, a hook or an auth object may have assigned it.
-    request.method = checked_method(request.method)
+    method = request.method
+    if type(method) is not str or method not in USUAL_METHODS:
+        request.method = checked_method(method)  # the caller, a hook or an auth object may have assigned it
     if session._cookies or request._own_cookies is not None:
         add_cookies(session, request)
     if options.proxies is not None:
@@ -180,11 +183,8 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
     wire_request = request.for_wire()
     progress = options.progress
     if wire_request.body is not None:
-        if options.expect or request._field("Expect") is not None:
-            _expect_continue(wire_request, options, call)
-        if progress is not None:
-            _report_upload(progress, wire_request.body, call)
-            progress = None  # one callback tells of one direction
+        _prepare_upload(request, wire_request, wire_request.body, options, call)
+        progress = None  # one callback tells of one direction
     tries: _Tries | None = None
     while True:
         started = monotonic()
@@ -214,7 +214,9 @@ def transact(transport: Transport, request: PreparedRequest, options: CallOption
             tries.go_on_after(error)
             continue
         if "logging" in modules:  # who asks for a logger would find it out as well, for a price
-            _tell_response(response, wire_request)
+            log = logger("client.exchange")
+            if log is not None and log.isEnabledFor(DEBUG):
+                _tell_response(log, response, wire_request)
         if call.expect and response.status_code == _EXPECTATION_FAILED:
             _let_go(response)
             wire_request.headers = [field for field in wire_request.headers if field[0].lower() != b"expect"]
@@ -355,17 +357,13 @@ def _let_go_of_frames(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _tell_response(response: Response, request: WireRequest) -> None:
-    log = logger("client.exchange")
-    if log is not None and log.isEnabledFor(DEBUG):
-        wire, status, seconds = response._wire, response.status_code, response.elapsed.total_seconds()
-        way = "a connection that was open" if getattr(wire, "reused", False) else "a new connection"
-        local = (
-            None if wire is None else wire.info.local
-        )  # its port is what `client.pool` names connections by
-        if isinstance(local, tuple):
-            way += f", from port {local[1]}"
-        log.debug("%s %s -> %s in %.3f s on %s", request.method, request.url.redacted, status, seconds, way)
+def _tell_response(log: Logger, response: Response, request: WireRequest) -> None:
+    wire, status, seconds = response._wire, response.status_code, response.elapsed.total_seconds()
+    way = "a connection that was open" if getattr(wire, "reused", False) else "a new connection"
+    local = None if wire is None else wire.info.local
+    if isinstance(local, tuple):
+        way += f", from port {local[1]}"  # which is what `client.pool` names connections by
+    log.debug("%s %s -> %s in %.3f s on %s", request.method, request.url.redacted, status, seconds, way)
 
 
 def _tell_failure(error: RequestException, request: WireRequest) -> None:
@@ -398,6 +396,18 @@ def _let_go(response: Response) -> None:
         response.close()
 
 
+def _prepare_upload(
+    request: PreparedRequest, wire_request: WireRequest, body: bytes | Body, options: CallOptions, call: Call
+) -> None:
+    """Have the transport ask for ``100 Continue``, and call ``progress=`` with (bytes sent, bytes in all or None)."""
+    if options.expect or request._field("Expect") is not None:
+        _expect_continue(wire_request, options, call)
+    progress = options.progress
+    if progress is not None:
+        total = len(body) if isinstance(body, bytes) else body.length
+        call.on_sent = lambda sent: progress(sent, total)
+
+
 def _expect_continue(request: WireRequest, options: CallOptions, call: Call) -> None:
     """Decide whether this body waits for ``100 Continue`` (RFC 9110 section 10.1.1)."""
     body, wanted = request.body, options.expect
@@ -409,12 +419,6 @@ def _expect_continue(request: WireRequest, options: CallOptions, call: Call) -> 
         request.headers = [*request.headers, (b"Expect", b"100-continue")]
     else:
         call.expect = False
-
-
-def _report_upload(progress: Callable[[int, int | None], object], body: bytes | Body, call: Call) -> None:
-    """Have the transport call *progress* with (bytes sent, bytes in all or None)."""
-    total = len(body) if isinstance(body, bytes) else body.length
-    call.on_sent = lambda sent: progress(sent, total)
 
 
 def _url_of(request: PreparedRequest) -> URL:

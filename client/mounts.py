@@ -35,6 +35,7 @@ class Mounts:
 
     max_redirects: int
     _transport: Transport
+    _is_patched: bool
     _adapters: OrderedDict[str, BaseAdapter] | None = None
 
     @property
@@ -141,7 +142,7 @@ class Mounts:
             self._adapters is None
             and url.scheme in _OURS
             and type(self).get_adapter is _GET_ADAPTER  # not overridden, nor a test's double
-            and "get_adapter" not in self.__dict__
+            and not self._is_patched
             and not (noted and send_is_replaced())
         ) or url.scheme == UNIX_SCHEME:
             return None

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from client.netrc import Netrc
     from client.transport.wire import Body
 
-__all__ = ["PreparedRequest", "checked_method"]
+__all__ = ["USUAL_METHODS", "PreparedRequest", "checked_method"]
 
 #: Methods whose requests have content by definition: without any, they say so (RFC 9110 section 8.6).
 _WITH_CONTENT: Final = frozenset({"POST", "PUT", "PATCH"})
-_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: Those that need no check.
+USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
 _METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]++")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
@@ -56,7 +57,7 @@ class PreparedRequest(Hooked):
     trailers: Any = None
     _url: URL | None = None
     _headers: CaseInsensitiveDict | None = None
-    #: Encoded fields of the session while nobody asked for `headers`; see `quick`.
+    #: Encoded fields of the session while nobody asked for `headers`; see `client.defaults.quick_request`.
     _fields: list[tuple[bytes, bytes]] | None = None
     #: (headers, their version, what `encode_fields` made of them then).
     _encoded: tuple[CaseInsensitiveDict, int, list[tuple[bytes, bytes]]] | None = None
@@ -74,21 +75,6 @@ class PreparedRequest(Hooked):
     #: An auth object with an `auth_flow`, for whoever drives the exchange.
     _auth: Any = None
     _hooks: Hooks | None = None
-
-    @classmethod
-    def quick(cls, method: str, url: URL, fields: list[tuple[bytes, bytes]]) -> PreparedRequest:
-        """Return a request without body, from parts that are valid already: the hot path of a session.
-
-        Args:
-            method: An upper-case token.
-            url: Where to.
-            fields: Encoded fields; none of them Host, Content-Length or Transfer-Encoding. Not changed.
-        """
-        self = cls()
-        self.method = method
-        self._url = url
-        self._fields = fields
-        return self
 
     # -- the steps of preparing, in their order ------------------------------------------------------------
 
@@ -477,7 +463,7 @@ def checked_method(method: Any) -> str:
     Raises:
         InvalidMethod: It is no token (RFC 9110 section 9.1).
     """
-    if type(method) is str and method in _USUAL_METHODS:
+    if type(method) is str and method in USUAL_METHODS:
         return method
     if isinstance(method, bytes):
         method = method.decode("latin-1")

@@ -70,6 +70,7 @@ class Response(ResponseHead):
     _body: ResponseBody | None = None
     _gone: bool = False  # unpickled after its body had been streamed
     _text: tuple[bytes, str | None, str] | None = None
+    _is_counted: bool = True  # what is received may be too much, or somebody wants to know how much it is
     _max_body: int | None = None
     _max_ratio: float | None = None
     _check: Callable[[], object] | None = None
@@ -91,11 +92,14 @@ class Response(ResponseHead):
         self.status_code = wire.status
         self.request = request
         self._elapsed = monotonic() - started
+        self._body = None
+        self._is_counted = False
         if options.bounds_body or progress is not None:
             self._max_body = options.max_body
             self._max_ratio = options.max_ratio
             self._max_codings = options.max_codings
             self._progress = progress
+            self._is_counted = True
         return self
 
     # -- the body ---------------------------------------------------------------------------------------------
@@ -313,9 +317,7 @@ class Response(ResponseHead):
         if (
             self._body is None
             and wire is not None
-            and self._max_body is None
-            and self._max_ratio is None
-            and self._progress is None
+            and not self._is_counted
             and not wire.has_field(b"content-encoding")
         ):
             # The bytes on the wire are the content, and nobody wants to count them.

@@ -135,6 +135,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
     ) -> None:
         """Hold the settings; no connection, thread or file is opened before the first call."""
         super().__init__(cookies, verify, response_limits)
+        self._adapters = None  # as in the class, where to find it would cost each call more than all the rest
         if base_url is not None:  # a subclass written for requests may have an attribute of this name by now
             self.base_url: str | URL | None = parse_url(base_url)
         self.headers: CaseInsensitiveDict = merge_headers(default_headers(), headers)
@@ -240,11 +241,11 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
 
     def get(self, url: str | bytes | URL, params: Any = None, **arguments: Unpack[GetArguments]) -> Response:
         """Send a GET request; see `request`."""
-        if params is None:  # and never by position: an overridden `request` may have another order
-            if not arguments:  # to pass on no arguments costs more than to look
-                return self.request("GET", url)
+        if params is not None:  # and never by position: an overridden `request` may have another order
+            return self.request("GET", url, params=params, **arguments)
+        if arguments or (plain := self._plain("GET", url)) is None:
             return self.request("GET", url, **arguments)
-        return self.request("GET", url, params=params, **arguments)
+        return run(self, *plain)
 
     def options(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
         """Send an OPTIONS request; see `request`."""
@@ -259,7 +260,10 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         self, url: str | bytes | URL, data: Any = None, json: Any = None, **arguments: Unpack[PostArguments]
     ) -> Response:
         """Send a POST request; see `request`."""
-        return self.request("POST", url, data=data, json=json, **arguments)
+        if arguments or (plain := self._plain("POST", url)) is None:
+            return self.request("POST", url, data=data, json=json, **arguments)
+        plain[0].prepare_body(data, None, json)
+        return run(self, *plain)
 
     def put(self, url: str | bytes | URL, data: Any = None, **arguments: Unpack[PutArguments]) -> Response:
         """Send a PUT request; see `request`."""
@@ -272,6 +276,13 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
     def delete(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
         """Send a DELETE request; see `request`."""
         return self.request("DELETE", url, **arguments)
+
+    def _plain(self, method: str, url: str | bytes | URL) -> tuple[PreparedRequest, CallOptions] | None:
+        """As `_plain_call`; None also where `request` or `send` was replaced, or has something else to do."""
+        cls = type(self)
+        if cls.request is not _REQUEST or cls.send is not _SEND or self._is_patched or self.offload:
+            return None
+        return self._plain_call(method, url)
 
     # -- prepared requests --------------------------------------------------------------------------------------
 
@@ -423,6 +434,7 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         return future.result()
 
 
+_REQUEST: Final = Session.request
 _SEND: Final = Session.send
 
 

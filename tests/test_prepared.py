@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from client.auth import HTTPDigestAuth
+from client.defaults import quick_request
 from client.exceptions import InvalidBody, InvalidHeader, InvalidRequest, InvalidURL, UnrewindableBodyError
 from client.headers import encode_fields
 from client.prepared import PreparedRequest
@@ -240,7 +241,7 @@ DEFAULTS = encode_fields({"User-Agent": "x", "Accept": "*/*"})
 )
 def test_the_quick_way_leads_to_the_same_place(method: str, json_document: Any) -> None:
     slow = prepare(method, headers={"User-Agent": "x", "Accept": "*/*"}, json=json_document)
-    quick = PreparedRequest.quick(method, parse_url("http://h.test/p"), DEFAULTS)
+    quick = quick_request(method, parse_url("http://h.test/p"), DEFAULTS)
     quick.prepare_body(None, None, json_document)
 
     assert on_the_wire(slow) == on_the_wire(quick)
@@ -250,7 +251,7 @@ def test_the_quick_way_leads_to_the_same_place(method: str, json_document: Any) 
 
 
 def test_headers_of_a_quick_request_can_be_edited() -> None:
-    quick = PreparedRequest.quick("GET", parse_url("http://h.test/p"), DEFAULTS)
+    quick = quick_request("GET", parse_url("http://h.test/p"), DEFAULTS)
 
     quick.headers["X"] = "y"
     del quick.headers["user-agent"]
@@ -260,7 +261,7 @@ def test_headers_of_a_quick_request_can_be_edited() -> None:
 
 
 def test_quick_requests_take_auth_and_cookies() -> None:
-    quick = PreparedRequest.quick("GET", parse_url("http://h.test/p"), DEFAULTS)
+    quick = quick_request("GET", parse_url("http://h.test/p"), DEFAULTS)
 
     def untouched(request: PreparedRequest) -> PreparedRequest:
         return request

@@ -125,8 +125,9 @@ def test_a_broken_body_stays_broken() -> None:
 
 def test_an_interrupted_read_does_not_look_like_the_end() -> None:
     """Ctrl-C in the middle of a body, caught by someone who then reads on."""
-    response = response_of([b"some ", b"bytes"])
-    response._progress = lambda done, total: (_ for _ in ()).throw(KeyboardInterrupt)
+    response = response_of(
+        [b"some ", b"bytes"], progress=lambda done, total: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
 
     with pytest.raises(KeyboardInterrupt):
         _ = response.content
@@ -139,8 +140,9 @@ def test_progress_counts_bytes_on_the_wire(coded: bool) -> None:
     body = gzip.compress(bytes(100_000)) if coded else bytes(300)
     seen: list[tuple[int, int | None]] = []
     headers = [(b"Content-Length", str(len(body)).encode()), *(GZIP if coded else [])]
-    response = response_of([body[:100], body[100:]], headers)
-    response._progress = lambda done, total: seen.append((done, total))
+    response = response_of(
+        [body[:100], body[100:]], headers, progress=lambda done, total: seen.append((done, total))
+    )
 
     assert response.content
     assert [(100, len(body)), (len(body), len(body))] == seen

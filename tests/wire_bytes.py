@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from client.call_options import CallOptions
+from client.defaults import quick_request
 from client.exceptions import ChunkedEncodingError, StreamConsumedError, Timeout
 from client.request import PreparedRequest
 from client.response import Response
@@ -102,7 +103,7 @@ class WireBytes:
 
 def request_to(url: str = "http://user:secret@example.test/path?token=1#part") -> PreparedRequest:
     """Return a GET whose URL has a password and a query, neither of which may show up in an error."""
-    return PreparedRequest.quick("GET", parse_url(url), [])
+    return quick_request("GET", parse_url(url), [])
 
 
 def response_of(
@@ -112,6 +113,7 @@ def response_of(
     wire: WireBytes | None = None,
     max_body: int | None = None,
     max_ratio: float | None = None,
+    progress: Callable[[int, int | None], object] | None = None,
     **facts: object,
 ) -> Response:
     """Return the response to `request_to` whose body is *pieces*; *facts* as for `WireBytes`."""
@@ -119,7 +121,7 @@ def response_of(
     options = CallOptions(
         timeouts=DEFAULT_TIMEOUTS, tls=TLSSettings(), max_body=max_body, max_ratio=max_ratio
     )
-    return Response._from_wire(wire, request_to(), options, started=0.0)
+    return Response._from_wire(wire, request_to(), options, started=0.0, progress=progress)
 
 
 def cut(data: bytes, *sizes: int) -> list[bytes]:

@@ -42,14 +42,18 @@ OVERHEAD_ALLOWANCE: Final = 16 * 1024
 
 
 class LengthReader(NothingToRead):
-    """Reads a body of a known number of bytes."""
+    """Reads a body of a known number of bytes, and then another one: one serves a connection for all its life."""
 
     __slots__ = ("_buffer", "_length", "left")
 
-    def __init__(self, buffer: ReceiveBuffer, length: int) -> None:
+    def __init__(self, buffer: ReceiveBuffer) -> None:
         self._buffer = buffer
-        self._length = length
-        self.left: int = length
+        self._length = self.left = 0
+
+    def begin(self, length: int) -> LengthReader:
+        """Begin with a body of *length* bytes; return this very reader."""
+        self._length = self.left = length
+        return self
 
     def read(self) -> Data | EndOfMessage | None:
         """Return what is buffered of the body, or its end."""
@@ -75,7 +79,7 @@ class LengthReader(NothingToRead):
 
 
 #: What has nothing left to count down can serve every message.
-NOTHING_LEFT: Final = LengthReader(ReceiveBuffer(), 0)
+NOTHING_LEFT: Final = LengthReader(ReceiveBuffer())
 
 
 class UntilCloseReader(NothingToRead):
@@ -296,9 +300,7 @@ class CoalescingChunkedReader(ChunkedReader):
 def body_reader(
     length: int, buffer: ReceiveBuffer, limits: Limits, our_role: type[Sentinel], coalesce: bool
 ) -> NothingToRead:
-    """Return the reader for a body of *length*, as `framing` gives it."""
-    if length >= 0:
-        return LengthReader(buffer, length)
+    """Return the reader for a body whose length nobody knows: `CHUNKED` or `UNTIL_CLOSE`, as `framing` says."""
     if length == UNTIL_CLOSE:
         return UntilCloseReader(buffer)
     # A server must not be wider than the grammar: a proxy before it may have read the request to the letter.

@@ -1,26 +1,20 @@
 """`Connection`: one HTTP/1.1 connection seen from one of its ends, without a socket.
 
 Events go in by `send` and come out as bytes; bytes go in by `receive_data` and come out as events by
-`next_event`. This room only ties the others together: what is legal is in `state`, where bodies end in
-`framing`, the bytes in `readers`, `body_readers` and `writers`. No I/O, no clock, no thread; one caller at a time.
+`next_event`. This room ties the others together, and has the receiving half; the sending one is in `sending`,
+what is legal in `state`, where bodies end in `framing`, the bytes in `readers`, `body_readers` and `writers`.
+No I/O, no clock, no thread; one caller at a time.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .body_readers import NOTHING_LEFT, LengthReader, body_reader
 from .buffer import ReceiveBuffer
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import ConnectionClosed, Data, EndOfMessage, Event, InformationalResponse, Request, Response
-from .framing import (
-    NO_CONTENT_STATUS_CODES,
-    UNTIL_CLOSE,
-    comma_list,
-    framing_fault,
-    request_body,
-    response_body,
-)
+from .framing import NO_CONTENT_STATUS_CODES, UNTIL_CLOSE, framing_fault, response_body
 from .limits import Limits
 from .readers import (
     NOTHING_TO_READ,
@@ -31,6 +25,7 @@ from .readers import (
     ResponseReader,
     first_line,
 )
+from .sending import SendingHalf
 from .state import (
     CLIENT,
     CLOSED,
@@ -39,7 +34,6 @@ from .state import (
     IDLE,
     NEED_DATA,
     PAUSED,
-    READING_STATES,
     SERVER,
     SWITCH_STATES,
     SWITCHED_PROTOCOL,
@@ -47,14 +41,7 @@ from .state import (
     ConnectionState,
     Sentinel,
 )
-from .writers import (
-    NO_BODY,
-    BodyWriter,
-    body_writer,
-    check_length_in_bytes,
-    frame_informational,
-    frame_response,
-)
+from .writers import NO_BODY, BodyWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +53,7 @@ __all__ = ["Connection"]
 Pause: TypeAlias = "type[NEED_DATA | PAUSED]"
 
 
-class Connection:
+class Connection(SendingHalf):
     """The state of one HTTP/1.1 connection, and the only way to its bytes.
 
     Args:
@@ -89,20 +76,12 @@ class Connection:
     """
 
     __slots__ = (
-        "_body_writer",
-        "_buffer",
         "_coalesce_chunks",
         "_eof",
         "_head_reader",
         "_informational_count",
+        "_length_reader",
         "_limits",
-        "_reader",
-        "_request_method",
-        "_state",
-        "client_is_waiting_for_100_continue",
-        "our_role",
-        "their_http_version",
-        "their_role",
     )
 
     def __init__(
@@ -132,6 +111,7 @@ class Connection:
             else RequestReader(self._buffer, self._limits, may_skip_line=True)
         )
         self._reader: NothingToRead = self._head_reader
+        self._length_reader = LengthReader(self._buffer)
         self._body_writer: BodyWriter = NO_BODY
         self._request_method: bytes | None = None
         self._informational_count = 0
@@ -190,115 +170,14 @@ class Connection:
             LocalProtocolError: `close_reason` says why not, or one of the messages is not complete. Nothing
                 changes.
         """
-        if (self._eof or self._buffer) and (reason := self.close_reason) is not None:
+        buffer = self._buffer
+        if (self._eof or buffer.start < len(buffer.data)) and (reason := self.close_reason) is not None:
             raise LocalProtocolError(f"not in a reusable state: {reason.value}")
         self._state.start_next_cycle()
         self._request_method = None
         self._informational_count = 0
         self._head_reader.may_skip_line = True
         self._reader = self._head_reader
-
-    # ---- sending
-
-    @overload
-    def send(self, event: ConnectionClosed) -> None: ...
-    @overload
-    def send(self, event: Request | InformationalResponse | Response | Data | EndOfMessage) -> bytes: ...
-    @overload
-    def send(self, event: Event) -> bytes | None: ...
-    def send(self, event: Event) -> bytes | None:
-        """Turn *event* into the bytes to send, and follow it in the state machine.
-
-        Returns:
-            The bytes, maybe none; None for `ConnectionClosed`: close the socket, or its sending half.
-
-        Raises:
-            LocalProtocolError: The event is not legal now. `our_state` is then `ERROR`; nothing can be sent
-                any more.
-            TypeError: *event* is no event, or its ``data`` is not bytes-like.
-        """
-        pieces = self.send_with_data_passthrough(event)
-        return None if pieces is None else b"".join(pieces)
-
-    def send_with_data_passthrough(self, event: Event) -> list[BytesLike] | None:
-        """Do what `send` does, but return the bytes in pieces, of which one is the very ``data`` of a `Data`.
-
-        That object needs nothing but a ``len``: it may stand for a file that the caller then sends in its
-        place.
-
-        Raises:
-            LocalProtocolError: As `send`.
-            TypeError: *event* is no event.
-        """
-        states = self._state.states
-        if states[self.our_role] is ERROR:
-            raise LocalProtocolError("Can't send data when our state is ERROR")
-        try:
-            if states[SERVER] is ERROR and type(event) is not ConnectionClosed:
-                raise LocalProtocolError("Can't send to a server that broke the protocol")
-            sender = SENDERS.get(type(event))
-            if sender is None:
-                raise TypeError(f"expected an event, not {type(event).__name__}")
-            return sender(self, event)
-        except BaseException:
-            self.send_failed()
-            raise
-
-    def send_failed(self) -> None:
-        """Say that bytes which `send` returned could not be sent: `our_state` becomes `ERROR`."""
-        self._state.process_error(self.our_role)
-        self._follow_their_state()
-
-    def shutdown(self) -> None:
-        """Say that nothing more will be sent: `send` of `ConnectionClosed`. Calling it again changes nothing.
-
-        Raises:
-            LocalProtocolError: A message is half sent, or owed.
-        """
-        self.send(ConnectionClosed())
-
-    def _send_request(self, request: Request) -> list[BytesLike]:
-        if self._buffer.start < len(self._buffer.data):
-            # The peer cannot have answered what it has not seen (RFC 9112 section 9.2).
-            raise LocalProtocolError(f"can't send a Request: {CloseReason.UNEXPECTED_DATA.value}")
-        head = request.encode()
-        length = self._process_request(self.our_role, request)
-        self._body_writer = body_writer(length) if length else NO_BODY
-        return [head]
-
-    def _send_informational(self, response: InformationalResponse) -> list[BytesLike]:
-        if self.their_http_version is not None and self.their_http_version < b"1.1":
-            raise LocalProtocolError("an HTTP/1.0 client knows no 1xx response (RFC 9110 section 15.2)")
-        self._state.process_informational(self.our_role, response.status_code)
-        self.client_is_waiting_for_100_continue = False
-        return [frame_informational(response).encode()]
-
-    def _send_response(self, response: Response) -> list[BytesLike]:
-        must_close = self._state.close_reason is not None or self._state.states[CLIENT] is ERROR
-        response = frame_response(response, self._request_method, self.their_http_version, must_close)
-        head = response.encode()
-        length = response_body(response._headers.control, response._status_code, self._request_method)
-        self._state.process_response(self.our_role, response)
-        self.client_is_waiting_for_100_continue = False
-        self._body_writer = body_writer(length)
-        return [head]
-
-    def _send_data(self, event: Data) -> list[BytesLike]:
-        self._state.process_event(self.our_role, Data)
-        self.client_is_waiting_for_100_continue = False
-        data = event.data
-        if type(data) is not bytes:
-            check_length_in_bytes(data)
-        return self._body_writer.write(data)
-
-    def _send_end(self, event: EndOfMessage) -> list[BytesLike]:
-        self._state.process_event(self.our_role, EndOfMessage)
-        self.client_is_waiting_for_100_continue = False
-        return self._body_writer.write_end(event._headers)
-
-    def _send_close(self, _event: ConnectionClosed) -> None:
-        self._state.process_event(self.our_role, ConnectionClosed)
-        self._follow_their_state()
 
     # ---- receiving
 
@@ -324,8 +203,10 @@ class Connection:
             self._eof = True
         elif self._eof:
             raise RuntimeError("received close, then received more data?")
+        elif (buffer := self._buffer).start == len(buffer.data):  # as `append`, a call less
+            buffer.data, buffer.start = data, 0
         else:
-            self._buffer.append(data)
+            buffer.append(data)
         return self._events()
 
     def next_event(self) -> Event | Pause:
@@ -355,6 +236,28 @@ class Connection:
             if type(error) is LocalProtocolError:
                 raise RemoteProtocolError(str(error), error.error_status_hint) from None
             raise
+
+    def take_rest(self) -> bytes | None:
+        """Take the rest of a message at once, where its length is known and all of it was received.
+
+        Returns:
+            The body that `next_event` would deliver as `Data`, maybe none; the `EndOfMessage` behind it is taken
+            too. None where that cannot be said yet, or there is a fault to raise: nothing changes, and `next_event`
+            goes on.
+        """
+        reader, buffer = self._reader, self._buffer
+        if type(reader) is not LengthReader:
+            return None
+        start = buffer.start
+        end = start + reader.left
+        if end > len(buffer.data):
+            return None
+        buffer.start = end
+        self._state.process_event(self.their_role, EndOfMessage)
+        self.client_is_waiting_for_100_continue = False
+        self._reader = NOTHING_TO_READ
+        taken = buffer.data[start:end]
+        return taken if type(taken) is bytes else bytes(taken)
 
     def passthrough_available(self) -> int:
         """Return how many next bytes on the wire are nothing but body, and may bypass `receive_data`.
@@ -443,42 +346,14 @@ class Connection:
             control, status_code, response._http_version
         ):
             self._state.disable_keep_alive(CloseReason.FRAMING_FAULT)
-        self._reader = LengthReader(self._buffer, length) if length >= 0 else self._body_reader(length)
+        self._reader = self._body_reader(length)
 
     def _body_reader(self, length: int) -> NothingToRead:
+        if length >= 0:
+            return self._length_reader.begin(length)
         return body_reader(length, self._buffer, self._limits, self.our_role, self._coalesce_chunks)
 
-    # ---- both directions
 
-    def _process_request(self, role: type[Sentinel], request: Request) -> int:
-        """Follow *request* in the state machine, and return the length of its body."""
-        control = request._headers.control
-        length = request_body(control, request._http_version)
-        self._state.process_request(role, request)
-        self._request_method = request._method
-        if b"expect" in control:
-            # From HTTP/1.0 100-continue means nothing (RFC 9110 section 10.1.1).
-            modern = request._http_version >= b"1.1"
-            self.client_is_waiting_for_100_continue = modern and b"100-continue" in comma_list(
-                control, b"expect"
-            )
-        return length
-
-    def _follow_their_state(self) -> None:
-        """Stop reading where the peer's state, which our own events may have changed, allows nothing more."""
-        if self._state.states[self.their_role] not in READING_STATES and self._reader is not REFUSE_TO_READ:
-            self._reader = NOTHING_TO_READ
-
-
-#: What `Connection.send` does with each kind of event.
-SENDERS: Final[dict[type, Callable[[Connection, Any], list[BytesLike] | None]]] = {
-    Request: Connection._send_request,
-    InformationalResponse: Connection._send_informational,
-    Response: Connection._send_response,
-    Data: Connection._send_data,
-    EndOfMessage: Connection._send_end,
-    ConnectionClosed: Connection._send_close,
-}
 #: What `Connection.next_event` does with each kind of event that a reader returns, but `Data`.
 RECEIVERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
     Request: Connection._receive_request,

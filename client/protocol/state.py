@@ -173,6 +173,9 @@ EVENT_TRANSITIONS: Final[dict[Role, dict[State, dict[type, State]]]] = {
     },
 }
 
+#: The fields of a request that steer the connection.
+STEERING: Final = frozenset({b"connection", b"upgrade"})
+
 #: The states in which a peer's bytes are parsed, and those in which they are no longer HTTP.
 READING_STATES: Final = frozenset({IDLE, SEND_RESPONSE, SEND_BODY})
 SWITCH_STATES: Final = frozenset({MIGHT_SWITCH_PROTOCOL, SWITCHED_PROTOCOL})
@@ -233,10 +236,12 @@ class ConnectionState:
             raise self._illegal(role if sender is None else SERVER, Request)
         states[role] = sender
         states[SERVER] = server
-        control = request._headers.control
-        modern = request._http_version >= b"1.1"
         if request._method == b"CONNECT":
             self._propose(_ConnectAccepted)
+        if request._http_version == b"1.1" and STEERING.isdisjoint(request._headers.control):
+            return  # nearly every request
+        control = request._headers.control
+        modern = request._http_version >= b"1.1"
         # From HTTP/1.0 Upgrade means nothing (RFC 9110 section 7.8).
         if modern and b"upgrade" in control and comma_list(control, b"upgrade"):
             self._propose(_UpgradeAccepted)
@@ -311,9 +316,10 @@ class ConnectionState:
         Raises:
             LocalProtocolError: One of the roles is not DONE.
         """
-        if not (self.states[CLIENT] is DONE and self.states[SERVER] is DONE):
-            raise LocalProtocolError(f"not in a reusable state: {self.states}")
-        self.states[CLIENT] = self.states[SERVER] = IDLE
+        states = self.states
+        if not (states[CLIENT] is DONE and states[SERVER] is DONE):
+            raise LocalProtocolError(f"not in a reusable state: {states}")
+        states[CLIENT] = states[SERVER] = IDLE
 
     def _propose(self, accepted: type) -> None:
         self._proposals |= {accepted}

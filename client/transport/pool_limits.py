@@ -1,13 +1,16 @@
-"""How many connections a session may have, and how long it keeps them: the settings of the pool."""
+"""How many connections a session may have, and how long it keeps them: its settings, and the peer's word."""
 
 from __future__ import annotations
 
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from client.exceptions import InvalidRequest
 
-__all__ = ["DEFAULT_LIMITS", "PoolLimits", "check_limits"]
+if TYPE_CHECKING:
+    from client.protocol import Headers
+
+__all__ = ["DEFAULT_LIMITS", "PoolLimits", "check_limits", "keep_alive_seconds"]
 
 
 class PoolLimits(NamedTuple):
@@ -53,3 +56,17 @@ def check_limits(limits: Any) -> PoolLimits:
         if not isinstance(seconds, (int, float)) or not 0 <= seconds < inf:  # false for nan as well
             raise InvalidRequest(f"PoolLimits({name}={seconds!r}): expected a number of seconds, 0 or more")
     return limits
+
+
+def keep_alive_seconds(headers: Headers) -> float | None:
+    """Return how long the peer says it keeps an idle connection (``Keep-Alive: timeout=5``), None if it does not.
+
+    One second less, for the time that our next request takes to arrive.
+    """
+    for name, value in headers:
+        if name == b"keep-alive":
+            for parameter in value.lower().split(b","):
+                key, _, seconds = parameter.strip().partition(b"=")
+                if key == b"timeout" and seconds.isdigit() and len(seconds) < 10:
+                    return max(0.0, float(seconds) - 1.0)
+    return None

@@ -21,6 +21,7 @@ from client.exceptions import (
     Timeout,
 )
 from client.transport.connection import RECEIVE_SIZE, HTTPConnection
+from client.transport.pool_limits import keep_alive_seconds
 from client.transport.upload import Answer
 
 if TYPE_CHECKING:
@@ -101,7 +102,11 @@ class ResponseStream(Answer):
         self.status = head.status_code
         self._lines = head.headers.lines.lower()
         self._finished = False
-        if not may_have_switched or self.connection.engine.their_state is not protocol.SWITCHED_PROTOCOL:
+        engine = self.connection.engine
+        if (whole := engine.take_rest()) is not None:  # small bodies mostly come with their heads
+            self._received, self._buffer = len(whole), whole
+            self._finish()
+        elif not may_have_switched or engine.their_state is not protocol.SWITCHED_PROTOCOL:
             self._buffer = self._buffered()
 
     @property
@@ -131,7 +136,8 @@ class ResponseStream(Answer):
 
     def has_field(self, name: bytes) -> bool:
         """Say whether a header field of that lower-case name is there, without taking the head apart."""
-        return b"\r\n%b:" % name in self._lines
+        # Not `in`, which takes the bytes for an int first, and raises and forgets an error each time.
+        return self._lines.find(b"\r\n%b:" % name) >= 0
 
     @property
     def timings(self) -> dict[str, float]:
@@ -331,8 +337,8 @@ class ResponseStream(Answer):
             except protocol.LocalProtocolError:
                 self.owner.discard(connection, "it serves no other request")
             else:
-                if b"\r\nkeep-alive:" in self._lines:
-                    connection.idle_limit = _keep_alive_seconds(self._head.headers)
+                if self._lines.find(b"\r\nkeep-alive:") >= 0:
+                    connection.idle_limit = keep_alive_seconds(self._head.headers)
                 if connection.error is None:
                     self.owner.release(connection, now)
                 else:
@@ -484,17 +490,3 @@ class _Receiver(RawIOBase):
             return 0
         finally:
             buffer.release()
-
-
-def _keep_alive_seconds(headers: protocol.Headers) -> float | None:
-    """Return how long the peer says it keeps an idle connection (``Keep-Alive: timeout=5``), None if it does not.
-
-    One second less, for the time that our next request takes to arrive.
-    """
-    for name, value in headers:
-        if name == b"keep-alive":
-            for parameter in value.lower().split(b","):
-                key, _, seconds = parameter.strip().partition(b"=")
-                if key == b"timeout" and seconds.isdigit() and len(seconds) < 10:
-                    return max(0.0, float(seconds) - 1.0)
-    return None

@@ -159,23 +159,21 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
         target, headers = request.for_proxy(call.proxy)
     if request.method == "CONNECT":
         target = _authority(request.url)
-    engine = connection.engine
     try:
         asked = connection.asked
         if asked is None or asked[0] != request.method or asked[1] != target or asked[2] != headers:
             event = protocol.Request(method=request.method.encode(), target=target, headers=headers)
             # A copy: the caller may change his list before the next request.
             connection.asked = asked = (request.method, target, headers.copy(), event)
-        head = engine.send(asked[3])
     except protocol.LocalProtocolError as error:
         raise InvalidRequest(str(error)) from error
     if trailers is None and (
         body is None or (type(body) is bytes and len(body) <= _SMALL_BODY and not call.expect)
     ):
-        return _send_whole(connection, head, body, call)
+        return _send_whole(connection, asked[3], body, call)
     upload = _Upload(connection, call, answer)
     try:
-        upload.run(head, request)
+        upload.run(asked[3], request)
     except (ConnectionError, Timeout) as error:
         error.bytes_sent = upload.sent
         raise
@@ -184,22 +182,19 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
     return upload.sent
 
 
-def _send_whole(connection: HTTPConnection, head: bytes, body: bytes | None, call: Call) -> int:
+def _send_whole(connection: HTTPConnection, event: protocol.Request, body: bytes | None, call: Call) -> int:
     """Send a request at once; return what the kernel took of it before it took it all or the peer went away."""
-    engine = connection.engine
     try:
-        if body is not None:
-            head += engine.send(protocol.Data(body))
-        head += engine.send(_END)
+        data = connection.engine.send_message(event, body or b"")
     except protocol.LocalProtocolError as error:
-        raise _unfit(error) from error
+        raise (_unfit(error) if body else InvalidRequest(str(error))) from error
     try:
-        connection.send_whole(head, call.deadline)
+        connection.send_whole(data, call.deadline)
     except RemoteDisconnected as error:
         return error.bytes_sent
     if body is not None and call.on_sent is not None:
         call.on_sent(len(body))
-    return len(head)
+    return len(data)
 
 
 def _unfit(error: protocol.LocalProtocolError) -> InvalidBody:
@@ -217,9 +212,12 @@ class _Upload:
         self._answer = answer
         self.sent = 0
 
-    def run(self, head: bytes, request: WireRequest) -> None:
-        """Send the head and the body of *request*."""
-        parts: list[Any] = [head]
+    def run(self, head: protocol.Request, request: WireRequest) -> None:
+        """Send *head* and the body of *request*."""
+        try:
+            parts: list[Any] = [self._connection.engine.send(head)]
+        except protocol.LocalProtocolError as error:
+            raise InvalidRequest(str(error)) from error
         if self._call.expect:
             if not self._push(parts) or not self._is_wanted():
                 return

@@ -152,17 +152,18 @@ class Call:
         trace: Called with (event name, facts) as the call goes on; None costs nothing.
     """
 
-    deadline: Deadline
-    tls: TLSSettings
-    # Class-level defaults, so that the call of a session costs no more than what it sets; see `plain`.
-    proxy: Proxy | None = None
-    cancel: CancelToken | None = None
-    fresh: bool = False
-    began: float | None = None
-    expect: bool = False
-    on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = None
-    on_sent: Callable[[int], object] | None = None
-    trace: Callable[[str, dict[str, Any]], None] | None = None
+    __slots__ = (
+        "began",
+        "cancel",
+        "deadline",
+        "expect",
+        "fresh",
+        "on_informational",
+        "on_sent",
+        "proxy",
+        "tls",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -179,24 +180,16 @@ class Call:
         trace: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
         """Hold the facts; one `Call` serves all hops of a call, with ``proxy`` set anew for each."""
-        self.deadline = deadline
-        self.tls = tls
-        self.proxy = proxy
-        self.cancel = cancel
-        self.fresh = fresh
-        self.began = began
-        self.expect = expect
-        self.on_informational = on_informational
-        self.on_sent = on_sent
-        self.trace = trace
-
-    @classmethod
-    def plain(cls, deadline: Deadline, tls: TLSSettings) -> Call:
-        """Return ``Call(deadline, tls)`` at a third of its price, which is ten arguments to unpack and store."""
-        self = cls.__new__(cls)
-        self.deadline = deadline
-        self.tls = tls
-        return self
+        self.deadline: Deadline = deadline
+        self.tls: TLSSettings = tls
+        self.proxy: Proxy | None = proxy
+        self.cancel: CancelToken | None = cancel
+        self.fresh: bool = fresh
+        self.began: float | None = began
+        self.expect: bool = expect
+        self.on_informational: Callable[[int, Sequence[tuple[bytes, bytes]]], None] | None = on_informational
+        self.on_sent: Callable[[int], object] | None = on_sent
+        self.trace: Callable[[str, dict[str, Any]], None] | None = trace
 
     def check(self) -> None:
         """For work that waits for nobody: see whether the call is still to go on.
