@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from client.transport.wire import Body, Call, Transport, WireRequest, WireResponse
     from client.url import URL
 
-__all__ = ["add_cookies", "next_request", "run", "transact"]
+__all__ = ["add_cookies", "keep_cookies", "next_request", "run", "transact"]
 
 #: The answer of a peer that does not do ``Expect: 100-continue`` (RFC 9110 section 15.5.18).
 _EXPECTATION_FAILED: Final = 417
@@ -152,21 +152,22 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
             response = send_through(adapter, request, options, call)
     except RequestException as error:
         if error.response is not None and error.request is request:
-            _keep_cookies(
+            keep_cookies(
                 session, url, error.response
             )  # the head had come, as it would have to a caller who streams
         raise
     if response._has_field(b"set-cookie"):
-        _keep_cookies(session, url, response)
+        keep_cookies(session, url, response)
     if request._hooks is not None and request._hooks.get("response"):
         answer = response
         response = call_hooks(session, request, answer, options, call)
         if response is not answer and response._has_field(b"set-cookie"):
-            _keep_cookies(session, url, response)
+            keep_cookies(session, url, response)
     return response
 
 
-def _keep_cookies(session: Session, url: URL, response: Response) -> None:
+def keep_cookies(session: Session, url: URL, response: Response) -> None:
+    """Store the cookies that *response* sets, the answer of *url*, in the session's jar."""
     set_cookies = [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
     session.cookies.store(url, set_cookies, time())
 

@@ -18,9 +18,12 @@ from concurrent.futures import (
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from client.errands import Errand, answer, carry_out, packed
-from client.exceptions import InvalidRequest, WorkerLost
+from client.exceptions import InvalidRequest, RequestException, WorkerLost
+from client.exchange import keep_cookies
+from client.response import Response
 from client.retries import IDEMPOTENT_METHODS, declared_idempotent
 from client.transport.cancel import CancelToken
+from client.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -195,6 +198,7 @@ class Elsewhere(_OnExecutor):
     ) -> None:
         """Pickle what all calls have in common, so that it is refused before the first of them."""
         super().__init__(session, executor, kind, pacer)
+        self._session = session
         self.may_run_twice: bool = not isinstance(executor, ProcessPoolExecutor | ThreadPoolExecutor)
         self.patience: float | None = PATIENCE if self.may_run_twice else None
         self._settings = packed(session, "the session")
@@ -210,7 +214,7 @@ class Elsewhere(_OnExecutor):
             return _Refused(error)
         self._claim()
         future = self._submit(carry_out, errand)
-        return future if isinstance(future, _Refused) else _FromElsewhere(future)
+        return future if isinstance(future, _Refused) else _FromElsewhere(future, self._session)
 
     def has_gone(self) -> bool:
         """See `Carrier`. A cluster that is closed may forget futures that it was about to answer: Dask's are such."""
@@ -267,8 +271,9 @@ class _OnThread:
 class _FromElsewhere:
     """The ticket of an errand. Its outcome is unpickled by whoever asks for it, not by the executor's own threads."""
 
-    def __init__(self, future: Future[Any]) -> None:
+    def __init__(self, future: Future[Any], session: Session) -> None:
         self._future = future
+        self._session = session
 
     def done(self) -> bool:
         return self._future.done()
@@ -281,7 +286,19 @@ class _FromElsewhere:
             outcome = self._future.result()
         except Exception as error:  # BrokenProcessPool, CancelledError, Dask's KilledWorker
             raise WorkerLost("the worker died, or the executor dropped the call") from error
-        return outcome.open()
+        try:
+            result = outcome.open()
+        except RequestException as error:
+            self._keep_cookies(error.response)
+            raise
+        self._keep_cookies(result)
+        return result
+
+    def _keep_cookies(self, result: Any) -> None:
+        """Put into the session's jar what *result* and the answers before it set, as if the call had been made here."""
+        if isinstance(result, Response):
+            for answer in (*result.history, result):
+                keep_cookies(self._session, parse_url(answer.url), answer)
 
     def add_done_callback(self, function: Callable[[Any], object]) -> None:
         self._future.add_done_callback(function)
