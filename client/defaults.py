@@ -17,6 +17,7 @@ from client.cookies import RequestsCookieJar, cookiejar_from_dict
 from client.decoders import ACCEPT_ENCODING
 from client.environment import Environment
 from client.exceptions import InvalidRequest
+from client.exchange import add_cookies
 from client.headers import CaseInsensitiveDict, encode_fields
 from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
 from client.prepared import USUAL_METHODS
@@ -227,21 +228,26 @@ class Defaults:
         has_own = auth is not None or target.password is not None or "Authorization" in merged
         if netrc is not None and not has_own:
             auth = netrc.credentials_for(target)
+        # requests documents that an auth object is called with the whole request, which may sign it: with its cookies.
+        signs = callable(auth) and not hasattr(auth, "auth_flow")
         prepared = PreparedRequest()
         prepared.prepare(
             method=method,
-            url=target,
+            url=target.without_userinfo() if signs else target,
             headers=merged,
             params=merge_params(self.params if home else None, params),
             files=files,
             data=data,
             json=json,
-            auth=auth,
-            hooks=merge_hooks(self.hooks, hooks),
+            auth=None if signs else auth,
             trailers=trailers,
         )
         prepared._own_cookies = None if cookies is None else _as_jar(cookies)
         prepared._at_home = home
+        if signs:
+            add_cookies(self, prepared)
+            prepared.prepare_auth(auth)
+        prepared.prepare_hooks(merge_hooks(self.hooks, hooks))
         prepared._netrc = None if has_own else netrc
         return prepared
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from client.call_options import CallOptions
+    from client.defaults import Defaults
     from client.request import PreparedRequest
     from client.session import Session
     from client.timeouts import Deadline
@@ -115,6 +116,8 @@ def _with_auth(
     history: list[Response],
 ) -> Response:
     """Send *request*, and what the flow of *auth* makes of the answers; what the flow saw goes to *history*."""
+    if session._cookies or request._own_cookies is not None:
+        add_cookies(session, request)  # a signature may cover them
     flow = auth.auth_flow(request)
     try:
         request = next(flow)
@@ -436,7 +439,7 @@ def _url_of(request: PreparedRequest) -> URL:
 # -- between hops ---------------------------------------------------------------------------------------------
 
 
-def add_cookies(session: Session, request: PreparedRequest) -> None:
+def add_cookies(session: Defaults, request: PreparedRequest) -> None:
     """Give *request* the Cookie field for its URL, unless the caller wrote one."""
     if request._has_jar_cookies:
         request.headers.pop("Cookie", None)  # an answer since then may have changed the jar

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -149,3 +149,42 @@ def test_a_wsgi_application_is_called_through_a_session() -> None:
     assert "hello ada" == session.post("/login", data={"user": "ada"}).text
     blocks = [b"%d" % number * 1000 for number in range(100)]
     assert hashlib.sha256(b"".join(blocks)).hexdigest() == session.put("/", data=iter(blocks)).text
+
+
+def test_an_auth_object_is_called_with_the_cookies_that_will_be_sent() -> None:
+    """A signature may cover them; requests documents that it sees the whole request."""
+
+    class Signature(client.auth.AuthBase):
+        def __call__(self, r: client.PreparedRequest) -> client.PreparedRequest:
+            r.headers["X-Signed"] = f"{r.headers.get('Cookie')} {r.body!r}"
+            return r
+
+    class Flow(client.auth.AuthBase):
+        def auth_flow(
+            self, request: client.PreparedRequest
+        ) -> Generator[client.PreparedRequest, client.Response, None]:
+            request.headers["X-Signed"] = f"{request.headers.get('Cookie')} {request.body!r}"
+            yield request
+
+    session, transport = session_of(lambda _: MockResponse(), cookies={"kept": "1"})
+    session.post("/", data="body", cookies={"own": "2"}, auth=Signature())
+    session.post("/", data="body", cookies={"own": "2"}, auth=Flow())
+
+    for request in transport.requests:
+        assert f"{request.headers['Cookie']} 'body'" == request.headers["X-Signed"]
+        assert {"kept=1", "own=2"} == set(request.headers["Cookie"].split("; "))
+
+
+def test_an_auth_object_takes_the_place_of_the_user_information() -> None:
+    seen = []
+
+    class Nothing(client.auth.AuthBase):
+        def __call__(self, r: client.PreparedRequest) -> client.PreparedRequest:
+            seen.append(r.headers.get("Authorization"))
+            return r
+
+    session, transport = session_of(lambda _: MockResponse())
+    session.get("http://ada:secret@api.test/", auth=Nothing())
+
+    assert [None] == seen
+    assert "Authorization" not in transport.requests[0].headers
