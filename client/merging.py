@@ -43,11 +43,9 @@ def merge_headers(defaults: Mapping[str, Any] | None, given: Any) -> CaseInsensi
     merged = CaseInsensitiveDict()
     for name, value in defaults.items() if defaults else ():
         if value is not None:
-            merged[name] = value
+            merged[_header_key(name)] = value
     for name, value in as_pairs(given or (), "headers"):
-        key = name.decode("latin-1") if isinstance(name, bytes) else name
-        if not isinstance(key, str):
-            raise InvalidHeader(f"A header name must be str or bytes, not {type(name).__name__}")
+        key = _header_key(name)
         if value is None:
             merged.pop(key, None)
         else:
@@ -55,12 +53,25 @@ def merge_headers(defaults: Mapping[str, Any] | None, given: Any) -> CaseInsensi
     return merged
 
 
+def _header_key(name: Any) -> str:
+    """Return *name* as str: one that a session has as bytes gives way to the same name as str."""
+    key = name.decode("latin-1") if isinstance(name, bytes) else name
+    if not isinstance(key, str):
+        raise InvalidHeader(f"A header name must be str or bytes, not {type(name).__name__}")
+    return key
+
+
 def merge_params(defaults: Any, given: Any) -> Any:
-    """Return the query parameters of session and call together; a str or bytes on either side replaces."""
+    """Return the query parameters of session and call together; a str or bytes on either side replaces.
+
+    A name of the call stands where the session has it, as in requests, unless one of the two is pairs.
+    """
     if not defaults:
         return given
     if given is None:
         return defaults
+    if isinstance(given, Mapping) and isinstance(defaults, Mapping):
+        return {**defaults, **given}
     if isinstance(given, (str, bytes)) or isinstance(defaults, (str, bytes)):
         return given
     given_pairs = as_pairs(given, "params")

@@ -58,6 +58,24 @@ def test_settings_change_for_the_calls_that_begin_later() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("params", "query"),
+    [({"a": 9, "c": 3}, "a=9&b=2&c=3"), ({"a": None}, "b=2"), ([("a", 7), ("a", 8)], "b=2&a=7&a=8")],
+)
+def test_a_parameter_of_the_call_beats_that_of_the_session(params: Any, query: str) -> None:
+    session, transport = mocked(params={"a": 1, "b": 2})
+    session.get("http://h.test/", params=params)
+    assert query == last(transport).query
+
+
+def test_a_header_of_the_call_beats_that_of_the_session_be_they_str_or_bytes() -> None:
+    session, transport = mocked()
+    session.headers[b"X-A"] = b"1"  # type: ignore[index]  # requests takes names in bytes
+    session.get("http://h.test/", headers={"x-a": "2"})
+    session.get("http://h.test/")
+    assert ["2", "1"] == [request.headers["X-A"] for request in transport.requests]
+
+
 def test_params_of_a_str_replace_those_of_the_session() -> None:
     session, transport = mocked(params={"a": "1"})
     session.get("http://h.test/", params="b=2")
