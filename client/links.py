@@ -35,6 +35,8 @@ def parse_links(value: str) -> list[dict[str, str]]:
         position = _SEPARATORS.match(value, position).end()  # type: ignore[union-attr]  # it matches the empty string
         if match := _TARGET.match(value, position):
             found, position = parameters(value, match.end())
+            if "rel" in found:
+                found["rel"] = found["rel"].strip("'")  # no relation has quotes, but servers write rel='next'
             links.append({**found, "url": match[1].strip()})
         else:
             position = value.find(",", position)

@@ -89,7 +89,7 @@ def charset_of(content_type: str) -> str | None:
     if "charset" not in content_type.lower():
         return None
     found, _ = parameters(content_type, max(content_type.find(";"), 0))
-    return found.get("charset") or None
+    return found.get("charset", "").strip("'") or None  # some servers write charset='utf-8'
 
 
 def get_encoding_from_headers(headers: Mapping[str, str]) -> str | None:

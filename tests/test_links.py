@@ -14,6 +14,7 @@ from client.links import parse_links
 @pytest.mark.parametrize(
     ("value", "links"),
     [
+        ("</2>; rel='next'", [{"url": "/2", "rel": "next"}]),
         ('<https://api.test/items?page=2>; rel="next"', [{"url": "https://api.test/items?page=2", "rel": "next"}]),
         ("</2>; rel=next, </9>; rel=last", [{"url": "/2", "rel": "next"}, {"url": "/9", "rel": "last"}]),
         ("</2>;rel=next,</9>;rel=last", [{"url": "/2", "rel": "next"}, {"url": "/9", "rel": "last"}]),

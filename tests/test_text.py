@@ -27,6 +27,8 @@ from client.text import _CODECS, charset_of, decode, decode_pieces, detect, text
         (r'text/html; title="\"; charset=big5"; charset=utf-8', "utf-8"),
         ("text/html; charset=", None),
         ('text/html; charset=""', None),
+        ("text/html; charset='shift_jis'", "shift_jis"),
+        ("text/html; charset=''", None),
         ("text/html; charset", None),
         ("text/html; notcharset=utf-8", None),
         ("text/html", None),
