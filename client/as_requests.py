@@ -69,7 +69,7 @@ _FURTHER: Final = {
         "urllib.request": "getproxies getproxies_environment parse_http_list proxy_bypass proxy_bypass_environment",
     },
     "requests.cookies": {
-        "client.urllib_cookies": "MockRequest MockResponse extract_cookies_to_jar get_cookie_header",
+        "client.urllib_cookies": "MockRequest MockResponse extract_cookies_to_jar get_cookie_header morsel_to_cookie",
         "http.cookiejar:": "cookielib",
     },
     "requests.models": {

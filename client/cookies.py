@@ -72,12 +72,13 @@ class RequestsCookieJar(CookieStore):
         """Return what was given to `set_policy`."""
         return None if self.policy is None else self.policy.policy
 
-    def set(self, name: str, value: str | None, **attributes: Any) -> Cookie | None:
+    def set(self, name: str, value: Any, **attributes: Any) -> Cookie | None:
         """Set a cookie; the attributes are those of `create_cookie`.
 
         Args:
             name: Its name.
-            value: Its value; None removes the cookies of that name (and ``domain=``, ``path=`` if given).
+            value: Its value, a str; None removes the cookies of that name (and ``domain=``, ``path=`` if given). A
+                `http.cookies.Morsel` is taken with the name and attributes of its own.
 
         Returns:
             The cookie, None after a removal.
@@ -88,6 +89,10 @@ class RequestsCookieJar(CookieStore):
         if value is None:
             remove_cookie_by_name(self, name, attributes.get("domain"), attributes.get("path"))
             return None
+        if hasattr(value, "coded_value"):
+            from client.urllib_cookies import morsel_to_cookie
+
+            return self.set_cookie(morsel_to_cookie(value))
         return self.set_cookie(create_cookie(name, value, **attributes))
 
     def set_cookie(self, cookie: Any) -> Cookie:
@@ -248,7 +253,7 @@ class RequestsCookieJar(CookieStore):
             raise KeyError(name)
         return found.value
 
-    def __setitem__(self, name: str, value: str | None) -> None:
+    def __setitem__(self, name: str, value: Any) -> None:
         self.set(name, value)
 
     def __delitem__(self, name: str) -> None:

@@ -11,11 +11,12 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from client.cookie_store import CookieStore
+from client.http_dates import parse_date
+from client.set_cookie import Cookie, has_subdomains
 from client.url import parse_url
 
 if TYPE_CHECKING:
     from client.request import PreparedRequest
-    from client.set_cookie import Cookie
     from client.url import URL
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "extract_cookies_to_jar",
     "get_cookie_header",
     "make_cookies",
+    "morsel_to_cookie",
 ]
 
 
@@ -159,6 +161,27 @@ def get_cookie_header(jar: CookieStore, request: PreparedRequest) -> str | None:
     """Return the Cookie field that *jar* has for *request*, None if there is none."""
     value = jar.header_for(parse_url(request.url), time())
     return None if value is None else value.decode("latin-1")
+
+
+def morsel_to_cookie(morsel: Any) -> Cookie:
+    """Return the cookie that *morsel*, one of `http.cookies`, describes.
+
+    Raises:
+        ValueError: Its ``max-age`` is no number.
+        InvalidHeader: See `Cookie`.
+    """
+    domain, lifetime = morsel["domain"], morsel["max-age"]
+    return Cookie(
+        morsel.key,
+        morsel.value,
+        domain=domain,
+        path=morsel["path"] or "/",
+        secure=bool(morsel["secure"]),
+        expires=parse_date(str(morsel["expires"])) if lifetime == "" else int(time()) + int(lifetime),
+        host_only=not has_subdomains(domain),
+        http_only=bool(morsel["httponly"]),
+        same_site=morsel["samesite"] or None,
+    )
 
 
 def _of_urllib(cookie: Cookie) -> Any:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import copy
 import http.cookiejar
 import pickle
+import time
 from collections.abc import MutableMapping
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -351,3 +353,21 @@ def test_create_cookie_knows_its_attributes() -> None:
         create_cookie("a", "b", flavour="sweet")
     with pytest.raises(TypeError, match="port"):
         create_cookie("a", "b", port="80")
+
+
+def test_a_morsel_brings_its_name_and_attributes() -> None:
+    """requests' `set` takes one from the standard library's `http.cookies`."""
+    made = SimpleCookie("id=7; Path=/shop; Domain=shop.test; Secure; HttpOnly; SameSite=Lax")
+    made.load("old=1; Expires=Wed, 21 Oct 2015 07:28:00 GMT")
+    jar = RequestsCookieJar()
+    jar.set("ignored", made["id"])
+
+    (cookie,) = jar
+    assert ("id", "7", "shop.test", "/shop") == (cookie.name, cookie.value, cookie.domain, cookie.path)
+    assert (True, True, "Lax", None) == (cookie.secure, cookie.http_only, cookie.same_site, cookie.expires)
+    jar["old"] = made["old"]
+    assert 1445412480 in {cookie.expires for cookie in jar}
+    made["id"]["max-age"] = "60"
+    jar["id"] = made["id"]
+    assert b"id=7" == sent(jar, "https://shop.test/shop", now=int(time.time()))
+    assert None is sent(jar, "https://shop.test/shop", now=int(time.time()) + 61)
