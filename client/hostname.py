@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["canonical_ipv6", "canonical_name", "hides_delimiter"]
+__all__ = ["authority", "canonical_ipv6", "canonical_name", "hides_delimiter"]
 
 #: Octets of a name in the DNS, dots included (RFC 1035 section 2.3.4). IDNA, which is quadratic, sees no more.
 MAX_NAME: Final = 253
@@ -78,6 +78,11 @@ def canonical_ipv6(text: str) -> str:
     if not parsed.is_link_local or not _ZONE.fullmatch(zone):
         raise ValueError("only a link-local IPv6 address has a zone, such as [fe80::1%25eth0]")
     return f"{parsed.compressed}%{zone}"
+
+
+def authority(host: str, port: int) -> str:
+    """Return ``host:port`` of a host without brackets, an IPv6 address in them (RFC 3986 section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def hides_delimiter(text: str) -> bool:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from client.exceptions import InvalidProxyURL, InvalidRequest, InvalidURL
-from client.hostname import canonical_name
+from client.hostname import authority, canonical_name
 from client.transport import wire
 from client.url import UNIX_SCHEME, parse_url
 
@@ -109,7 +109,7 @@ class ProxyMap:
         found = {} if self._fallback is None else self._fallback.as_dict()
         for name, value in self._given.items():
             found[name] = (
-                f"{value.scheme}://{value.host}:{value.port}"
+                f"{value.scheme}://{authority(value.host, value.port)}"
                 if isinstance(value, wire.Proxy)
                 else value or ""
             )

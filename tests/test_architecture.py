@@ -42,6 +42,7 @@ BELOW_OR_BESIDE_TRANSPORT = {
     "client.transport",
     "client.exceptions",
     "client.headers",
+    "client.hostname",
     "client.logs",
     "client.response_limits",
     "client.timeouts",

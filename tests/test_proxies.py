@@ -114,6 +114,7 @@ def test_the_dict_for_adapters_is_what_was_given() -> None:
 
     assert {"http": "http://u:p@call.test", "all": "http://environment.test"} == merged.as_dict()
     assert {"all": "https://proxy.test:443"} == ProxyMap({"all": Proxy("https", "proxy.test", 443)}).as_dict()
+    assert {"all": "http://[::1]:3128"} == ProxyMap({"all": Proxy("http", "::1", 3128)}).as_dict()
 
 
 def test_a_map_can_be_pickled_and_shows_no_credentials() -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from client.exceptions import AddressNotAllowed, ConnectError, ConnectTimeout, InvalidRequest, ProxyError
+from client.hostname import authority
 from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.transport.race import alternate, check_allowed, connect, connect_unix
 from client.transport.resolver import Address, literal, resolve
@@ -81,7 +82,7 @@ class Route:
     def __repr__(self) -> str:
         """Show the way, without credentials."""
         way = f" by {self.proxy!r}" if self.proxy else f" by {self.uds!r}" if self.uds else ""
-        return f"<Route {self.scheme}://{self.host}:{self.port}{way}>"
+        return f"<Route {self.scheme}://{authority(self.host, self.port)}{way}>"
 
 
 class NetworkOptions:

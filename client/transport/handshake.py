@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from client.exceptions import ConnectError, RequestException, SSLError
+from client.hostname import authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +72,10 @@ def wrap(
         name = _server_name(settings.server_name or host)
         owned = secured = _start(sock, context, name)
         _shake_hands(secured, waiter, phase)
-        _check(secured, settings, f"{host}:{port}")
+        _check(secured, settings, authority(host, port))
     except BaseException as error:
         owned.close()
-        if (explained := _explained(error, settings, f"{host}:{port}")) is None:
+        if (explained := _explained(error, settings, authority(host, port))) is None:
             raise
         raise explained from error
     return secured

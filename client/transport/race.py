@@ -19,6 +19,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from client.exceptions import AddressNotAllowed, ConnectError, InvalidRequest
+from client.hostname import authority
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def connect(
     ordered = alternate(addresses, _preferred_family(host))
     race = _Race(options, waiter)
     try:
-        sock, address = race.run(ordered, f"{host}:{port}")
+        sock, address = race.run(ordered, authority(host, port))
     finally:
         race.close()
     if len(ordered) > 1:

@@ -14,6 +14,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from client.exceptions import InvalidRequest, ProxyError, RequestException
+from client.hostname import authority
 from client.protocol import (
     CLIENT,
     NEED_DATA,
@@ -98,8 +99,7 @@ def open_tunnel(
 
 def _authority(host: str, port: int) -> bytes:
     """Return the request-target of CONNECT; an address's zone means something on this machine only."""
-    host = host.partition("%")[0]
-    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode("ascii")
+    return authority(host.partition("%")[0], port).encode("ascii")
 
 
 def _final_response(connection: Connection, sock: socket.socket, waiter: Waiter) -> Response:
@@ -151,7 +151,9 @@ def open_socks(sock: socket.socket, proxy: Proxy, host: str, port: int, waiter: 
         if version != 5:
             raise ProxyError(f"{proxy!r} does not speak SOCKS5")
         if reply:
-            raise ProxyError(f"{proxy!r} cannot connect to {host}:{port}: {_reason(reply)}", status=reply)
+            raise ProxyError(
+                f"{proxy!r} cannot connect to {authority(host, port)}: {_reason(reply)}", status=reply
+            )
         # The address that the proxy connects from is of no use, but must be read: the origin's bytes follow.
         if kind == _NAME:
             size = _receive_exactly(sock, 1, waiter)[0]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from client.hostname import authority
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
@@ -133,7 +135,7 @@ class Proxy:
 
     def __repr__(self) -> str:
         """Show where it is, never its credentials."""
-        return f"<Proxy {self.scheme}://{self.host}:{self.port}>"
+        return f"<Proxy {self.scheme}://{authority(self.host, self.port)}>"
 
 
 class Call:

@@ -26,6 +26,7 @@ from client.transport import race
 from client.transport.cancel import CancelToken
 from client.transport.dialer import NetworkOptions, Route, dial
 from client.transport.resolver import Address
+from client.transport.wire import Proxy
 from tests.scripted_server import Close, ExpectClosed, ScriptedServer, Send
 from tests.transport.dialing import black_hole, budget_of, cancel_when, dialed, found, welcomed
 
@@ -79,6 +80,15 @@ def test_a_refusal_names_host_port_address_and_reason() -> None:
     assert f"cannot connect to localhost:{port}: 127.0.0.1: Connection refused" == str(caught.value)
     assert isinstance(caught.value.__cause__, OSError)
     assert (False, 0) == (caught.value.reused, caught.value.bytes_sent)
+
+
+def test_an_ipv6_address_is_named_in_brackets() -> None:
+    route = Route("http", "::1", closed_port(), Proxy("http", "2001:db8::1", 3128))
+    assert f"<Route http://[::1]:{route.port} by <Proxy http://[2001:db8::1]:3128>>" == repr(route)
+
+    with pytest.raises(ConnectError, match=rf"cannot connect to \[::1\]:{route.port}: ::1: "):
+        with dialed(Route("http", "::1", route.port)):
+            pass
 
 
 def test_a_name_without_address_is_no_connection() -> None:
