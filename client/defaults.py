@@ -18,7 +18,7 @@ from client.decoders import ACCEPT_ENCODING
 from client.environment import Environment
 from client.exceptions import InvalidRequest
 from client.exchange import add_cookies
-from client.headers import CaseInsensitiveDict, encode_fields
+from client.headers import CaseInsensitiveDict, encode_fields, with_fields
 from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
 from client.prepared import USUAL_METHODS
 from client.redirects import same_origin
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Defaults", "default_headers", "quick_request"]
 
 #: Fields that are worked out for each request, so that a session which sets one has no block to reuse.
-_NOT_REUSABLE: Final = frozenset({"host", "content-length", "transfer-encoding", "trailer"})
+_NOT_REUSABLE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"trailer"})
 
 _DEFAULT_HEADERS: Final = {
     "User-Agent": "threadwire/0.1.0",
@@ -204,9 +204,7 @@ class Defaults:
         base = None if self.base_url is None else parse_url(self.base_url)
         target = parse_url(url) if base is None else resolve_on_base(base, url)
         if (
-            headers is None
-            and params is None
-            and files is None
+            files is None
             and auth is None
             and cookies is None
             and hooks is None
@@ -215,8 +213,9 @@ class Defaults:
             and target.username is None
             and target.password is None
             and (fields := self._plain_fields()) is not None
+            and (headers is None or (fields := with_fields(fields, headers, _NOT_REUSABLE)) is not None)
         ):
-            prepared = quick_request(method, target, fields)
+            prepared = quick_request(method, target if params is None else target.with_params(params), fields)
             if data is not None or json is not None:
                 prepared.prepare_body(data, None, json)
             return prepared
@@ -286,7 +285,7 @@ class Defaults:
             and self.base_url is None
             and self.auth is None
             and self._surroundings().netrc is None
-            and not any(name in headers for name in _NOT_REUSABLE)
+            and not any(name.decode() in headers for name in _NOT_REUSABLE)
         ):
             fields = encode_fields([(name, value) for name, value in headers.items() if value is not None])
         keep[_FIELDS] = kept = (plain, version, fields)

@@ -21,6 +21,7 @@ __all__ = [
     "encode_field",
     "encode_fields",
     "encode_trailers",
+    "with_fields",
 ]
 
 # RFC 9110 section 5.6.2:  token = 1*tchar
@@ -214,6 +215,38 @@ def encode_fields(items: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[
         raise
     except (TypeError, ValueError) as cause:  # what unpacking raises
         raise InvalidHeader("Header fields must be a mapping or (name, value) pairs") from cause
+
+
+def with_fields(
+    fields: list[tuple[bytes, bytes]], given: Any, unless: frozenset[bytes]
+) -> list[tuple[bytes, bytes]] | None:
+    """Return *fields* with those of *given* in the place of their namesakes, or behind the others; a new list.
+
+    Args:
+        fields: Encoded fields, each name once.
+        given: A dict of str to str, for which this does what a `CaseInsensitiveDict` would.
+        unless: Lower-case names that are not for this function.
+
+    Returns:
+        None if *given* is anything else, or has a name of *unless*.
+
+    Raises:
+        InvalidHeader: As `encode_field`.
+    """
+    if type(given) is not dict:
+        return None
+    merged = fields.copy()
+    places = {name.lower(): place for place, (name, _) in enumerate(fields)}
+    for name, value in given.items():
+        if type(name) is not str or type(value) is not str:
+            return None
+        field = encode_field(name, value)
+        key = field[0].lower()
+        if key in unless:
+            return None
+        place = places.setdefault(key, len(merged))
+        merged[place : place + 1] = [field]
+    return merged
 
 
 def encode_field(name: Any, value: Any) -> tuple[bytes, bytes]:
