@@ -209,6 +209,7 @@ class Defaults:
             and cookies is None
             and hooks is None
             and trailers is None
+            and type(method) is str
             and method in USUAL_METHODS
             and target.username is None
             and target.password is None

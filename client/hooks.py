@@ -26,19 +26,20 @@ class Hooked:
 
         Args:
             event: ``"response"``.
-            hook: A callable, or an iterable of which the callables are taken.
+            hook: A callable, or an iterable of callables; None adds none.
 
         Raises:
-            InvalidRequest: (a ValueError) Another event, or no hook.
+            InvalidRequest: (a ValueError) Another event, or something that is not callable.
         """
         if event not in self.hooks:
             raise InvalidRequest(f"hooks= knows no event {event!r}; there is 'response'")
         if callable(hook):
             self.hooks[event].append(hook)
-        elif hasattr(hook, "__iter__"):
-            self.hooks[event].extend(each for each in hook if callable(each))
         elif hook is not None:
-            raise InvalidRequest(f"hooks= must hold callables, not {type(hook).__name__}")
+            for each in hook if hasattr(hook, "__iter__") else (hook,):
+                if not callable(each):
+                    raise InvalidRequest(f"hooks= must hold callables, not {type(each).__name__}")
+                self.hooks[event].append(each)
 
     def register_hooks(self, hooks: Mapping[str, Any] | None) -> None:
         """Add each hook of *hooks*, a mapping of events.

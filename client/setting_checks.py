@@ -33,7 +33,12 @@ def check(name: str, value: Any) -> None:
     """
     expected = EXPECTED[name]
     if not expected.allows(value):
-        raise InvalidRequest(f"{name}={value!r:.60}: expected {expected.words}")
+        shown = type(value).__name__ if name in _SECRET else repr(value)
+        raise InvalidRequest(f"{name}={shown:.60}: expected {expected.words}")
+
+
+#: What tokens and passwords are in, so that no message shows it, whatever form it has.
+_SECRET: Final = frozenset({"adapters", "headers", "hooks", "proxies"})
 
 
 def _is_count(value: Any) -> bool:
@@ -63,9 +68,17 @@ def _has_names(value: Any) -> bool:
     )
 
 
+def _has_adapters(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(prefix, str) and callable(getattr(adapter, "send", None))
+        for prefix, adapter in value.items()
+    )
+
+
 _FUNCTION: Final = Expected(_is_function_or_none, "a function or None")
 
 EXPECTED: Final[dict[str, Expected]] = {
+    "adapters": Expected(_has_adapters, "a mapping of URL prefixes to adapters"),
     "expect": Expected(
         lambda value: value is None or isinstance(value, bool) or _is_count(value),
         "True, False or a number of bytes",

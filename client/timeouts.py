@@ -7,7 +7,6 @@ other room decides how long to wait.  All times are seconds on the monotonic clo
 
 from __future__ import annotations
 
-from math import isfinite
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -79,7 +78,7 @@ def _checked(name: str, value: float | NotGiven | None) -> float | NotGiven | No
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidTimeout(f"timeout {name}={value!r}: expected a number of seconds or None")
-    if not isfinite(value) or value <= 0:
+    if not value > 0:  # nor is NaN
         raise InvalidTimeout(f"timeout {name}={value!r}: expected more than 0 seconds, or None for no limit")
     if value > _LONGEST:
         raise InvalidTimeout(

@@ -42,6 +42,7 @@ def attempt(session: client.Session, arguments: dict[str, Any]) -> exceptions.Re
         ({"method": "GET / HTTP/1.1\r\nX: y"}, "InvalidMethod", "token"),
         ({"method": ""}, "InvalidMethod", "token"),
         ({"method": None}, "InvalidMethod", "str"),
+        ({"method": ["GET"]}, "InvalidMethod", "str"),
         ({"headers": {"X": "a\r\nY: b"}}, "InvalidHeader", "control character"),
         ({"headers": {"X": "a\nb"}}, "InvalidHeader", "control character"),
         ({"headers": {"X": b"a\x00b"}}, "InvalidHeader", "control character"),
@@ -122,6 +123,23 @@ def test_a_setting_that_makes_no_sense_is_refused_where_it_is_made(name: str, va
         with pytest.raises(exceptions.InvalidRequest, match=name):
             setattr(session, name, value)
         assert getattr(session, name) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("headers", [("Authorization", "Bearer s3cret")]),
+        ("proxies", "http://ada:s3cret@proxy.test"),
+        ("hooks", "s3cret"),
+        ("adapters", 42),
+        ("adapters", {b"http://": client.adapters.HTTPAdapter()}),
+        ("adapters", {"http://": "s3cret"}),
+    ],
+)
+def test_a_refused_setting_that_may_hold_a_secret_is_not_shown(name: str, value: Any) -> None:
+    with client.Session() as session, pytest.raises(exceptions.InvalidRequest) as caught:
+        setattr(session, name, value)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("arguments", [{"transport": 42}, {"socket_options": 42}, {"workers": "x"}], ids=repr)
