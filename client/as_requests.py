@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
@@ -83,7 +83,7 @@ _FURTHER: Final = {
         "client.response": "REDIRECT_STATI Response",
         "client.status_codes": "codes",
     },
-    "requests.packages": {},
+    "requests.packages": {"urllib3:": "urllib3"},
     "requests.sessions": {
         "client.adapters": "HTTPAdapter",
         "client.cookies": "RequestsCookieJar cookiejar_from_dict merge_cookies",
@@ -159,6 +159,25 @@ class _Module(ModuleType):
             setattr(import_module(home), ours, self._replaced.pop(name))
 
 
+class _Urllib3:
+    """Finds ``requests.packages.urllib3`` and the modules in it: urllib3's own, loaded when somebody asks for them.
+
+    Not before: it would load ssl, which gevent has to patch first.
+    """
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        """Return how *name* is loaded; None if it is another's."""
+        is_theirs = name.startswith("requests.packages.urllib3")
+        return ModuleSpec(name, self, is_package=True) if is_theirs else None  # type: ignore[arg-type]  # enough
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        """Leave it to Python to make one, for a moment."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the module of urllib3 in the place of *module*."""
+        sys.modules[module.__name__] = import_module(module.__name__.removeprefix("requests.packages."))
+
+
 def install() -> None:
     """Let ``import requests`` and its kin mean this library, for the rest of the process; again does nothing.
 
@@ -180,7 +199,4 @@ def install() -> None:
         if name != "requests":
             setattr(package, name.removeprefix("requests."), module)
     sys.modules.update(modules)
-    if find_spec("urllib3") is not None:
-        setattr(modules["requests.packages"], "urllib3", import_module("urllib3"))  # noqa: B010  # a name of theirs
-        for name in [name for name in sys.modules if name.partition(".")[0] == "urllib3"]:
-            sys.modules[f"requests.packages.{name}"] = sys.modules[name]
+    sys.meta_path.append(_Urllib3())

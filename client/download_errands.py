@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from _queue import Empty, SimpleQueue
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from client.download_receipts import receipt_name, remove_receipts

@@ -7,11 +7,11 @@ workers have let go before its folder is put in order.
 
 from __future__ import annotations
 
-from _queue import Empty, SimpleQueue
 from collections import deque
 from concurrent.futures import CancelledError
 from contextlib import closing
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 

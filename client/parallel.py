@@ -8,9 +8,9 @@ submits.
 from __future__ import annotations
 
 import itertools
-from _queue import Empty, SimpleQueue
 from collections import deque
 from collections.abc import Sized
+from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal
 

@@ -11,8 +11,8 @@ import atexit
 import os
 import sys
 import threading
-from _queue import Empty, SimpleQueue
 from concurrent.futures import CancelledError, Future
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from weakref import WeakSet

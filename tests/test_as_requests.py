@@ -142,12 +142,29 @@ from importlib.machinery import ModuleSpec
 for name in ("urllib3", "urllib3.exceptions"):
     sys.modules[name] = module = types.ModuleType(name)
     module.__spec__ = ModuleSpec(name, None)
-sys.modules["urllib3"].exceptions = module
+sys.modules["urllib3"].exceptions, sys.modules["urllib3"].__path__ = module, []
 import client.as_requests
 client.as_requests.install()
 import requests.packages.urllib3.exceptions
 from requests.packages import urllib3
 print(urllib3 is sys.modules["urllib3"], requests.packages.urllib3.exceptions is module)
+""")
+
+
+def test_urllib3_is_loaded_when_somebody_asks_for_it() -> None:
+    """It loads ssl, which gevent has to patch first; and it need not be there."""
+    assert "False False ModuleNotFoundError" == run("""
+import client.as_requests
+client.as_requests.install()
+import sys
+import requests, requests.packages
+loaded = "urllib3" in sys.modules
+sys.modules["urllib3"] = None  # as if it were not installed
+there = hasattr(requests.packages, "urllib3")
+try:
+    from requests.packages.urllib3.exceptions import InsecureRequestWarning
+except ImportError as error:
+    print(loaded, there, type(error).__name__)
 """)
 
 

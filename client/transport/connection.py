@@ -6,7 +6,8 @@ still streams from it.  Only the owner closes the descriptor; anybody may `abort
 
 Kernel timeouts (SO_RCVTIMEO, SO_SNDTIMEO) bound each wait on plain TCP under Linux, since a Python socket
 timeout costs one more system call every time.  Under TLS the ssl module retries through them for ever, so does
-Python itself where a timer's signals interrupt them, and elsewhere their form differs: there, `settimeout` does it.
+Python itself where a timer's signals interrupt them, gevent's sockets don't see them, and elsewhere their form differs:
+there, `settimeout` does it.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class HTTPConnection:
             protocol.CLIENT, limits=limits, coalesce_chunks=True
         )
         self.is_tls: bool = info.tls_version is not None
-        self.is_kernel_timed: bool = _HAS_KERNEL_TIMEOUTS and not self.is_tls and not _has_timer()
+        self.is_kernel_timed: bool = _HAS_KERNEL_TIMEOUTS and _waits_in_kernel(sock) and not _has_timer()
         self._receive_limit: float | None = None
         self._send_limit: float | None = None
         self._lock = allocate_lock()
@@ -446,6 +447,11 @@ class HTTPConnection:
         """Show where it leads and what it is doing."""
         state = "closed" if self.closed else f"{self.engine.our_state}/{self.engine.their_state}"
         return f"<HTTPConnection {self.info.peer} {state}>"
+
+
+def _waits_in_kernel(sock: socket.socket) -> bool:
+    """Say whether *sock* is Python's own and plain, so that the kernel's timeouts count."""
+    return type(sock).__module__ == "socket"
 
 
 def _has_timer() -> bool:

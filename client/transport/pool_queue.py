@@ -5,14 +5,21 @@ Both are the pool's alone, and change under its lock.
 
 from __future__ import annotations
 
-from _queue import SimpleQueue
+import _queue
 from collections import deque
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from _queue import SimpleQueue
+
     from client.transport.connection import HTTPConnection
 
 __all__ = ["Place", "QueuedCall"]
+
+
+#: Made when a call has to wait. That of `queue` where it is loaded: gevent puts one there that lets others run.
+_new_bell: type[SimpleQueue[None]] = getattr(modules.get("queue"), "SimpleQueue", _queue.SimpleQueue)
 
 
 class Place:
@@ -39,7 +46,7 @@ class QueuedCall:
         """Wait for a connection to *key*; *fresh* takes none that was used before."""
         self.key: Any = key
         self.fresh: bool = fresh
-        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.bell: SimpleQueue[None] = _new_bell()
         self.connection: HTTPConnection | None = None
         self.has_slot: bool = False
         self.error: BaseException | None = None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import socket
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ import pytest
 import client
 from client.timeouts import Timeouts
 from client.transport import connection as connection_room
+from client.transport.connection import HTTPConnection
+from client.transport.wire import ConnectionInfo
 from tests.scripted_server import Expect, Hold, Reset, ScriptedServer, Send
 from tests.transport.exchanging import OK
 
@@ -52,6 +57,23 @@ def test_an_early_answer_stops_the_upload(scripted_server: ScriptedServer, sessi
     response = session.post(scripted_server.url, data=BODY)
 
     assert (413, b"no") == (response.status_code, response.content)
+
+
+@pytest.mark.parametrize("of_gevent", [False, True])
+def test_only_pythons_own_sockets_have_the_kernels_timeouts(of_gevent: bool) -> None:
+    """One of gevent waits in gevent's loop, where the kernel's timeout would never pass."""
+
+    class Cooperative(socket.socket):
+        __module__ = "gevent._socket3"
+
+    mine, other = socket.socketpair()
+    sock = (Cooperative if of_gevent else socket.socket)(fileno=mine.detach())
+    connection = HTTPConnection(sock, ConnectionInfo(), None)
+    with other, closing(connection):
+        connection._limit_receive(5.0)
+
+        assert (sys.platform == "linux" and not of_gevent) == connection.is_kernel_timed
+        assert (None if connection.is_kernel_timed else 5.0) == sock.gettimeout()
 
 
 @pytest.mark.timing
