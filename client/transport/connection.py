@@ -209,7 +209,8 @@ class HTTPConnection:
         try:
             if not self.sock.pending() and not (self._poll or self._make_poll())(milliseconds(limit)):  # type: ignore[attr-defined]  # an SSLSocket has it
                 raise TimeoutError
-            self._limit_receive(0.0)
+            if self._receive_limit != 0.0:
+                self._limit_receive(0.0)
             data = self.sock.recv(size)
         except OSError as error:
             if isinstance(error, TimeoutError) or not _is_would_block(error):
@@ -288,7 +289,8 @@ class HTTPConnection:
                 else deadline.remaining("write", "write")
             )
             if at_once:
-                self._limit_receive(0.0)
+                if self._receive_limit != 0.0:
+                    self._limit_receive(0.0)
             elif limit is not self._send_limit:
                 self._limit_send(limit)  # type: ignore[arg-type]  # as above
             try:
