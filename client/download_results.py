@@ -47,6 +47,10 @@ class FailedDownload(NamedTuple):
     error: BaseException
     job: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        """Show what went wrong with which file; the URL and the arguments may hold credentials."""
+        return f"<FailedDownload {str(self.path)!r}: {self.error!r}>"
+
 
 class DownloadResults:
     """What became of the jobs of `Session.download_many`.

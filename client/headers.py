@@ -305,9 +305,10 @@ def _encode_name(name: Any) -> bytes:
     else:
         raise InvalidHeader(f"A header name must be str or bytes, not {type(name).__name__}")
     if not _TOKEN.fullmatch(encoded):
-        raise InvalidHeader(
-            f"Header name {encoded.decode('latin-1')[:100]!r} is not a token (RFC 9110 section 5.6.2)"
-        )
+        # Up to what is wrong: a whole line that was given as a name has the value in it.
+        good = match.end() if (match := _TOKEN.match(encoded)) else 0
+        shown = f"{encoded[: good + 1].decode('latin-1')[:100]!r}{'...' * (len(encoded) > good + 1)}"
+        raise InvalidHeader(f"Header name {shown} is not a token (RFC 9110 section 5.6.2)")
     if type(name) is str and len(_known_names) < _MAX_KNOWN_NAMES:
         _known_names[name] = encoded
     return encoded

@@ -47,6 +47,8 @@ _CACHED_URLS: Final = 1024
 MAX_USERINFO: Final = 16 * 1024
 #: Characters of a broken URL that an error shows.
 _SHOWN: Final = 100
+#: What stands in the place of a port and is none: a password, if the host was left out.
+_NO_PORT: Final = re.compile(r"(?<=://)([^/:\[]*):(?![0-9]*(?:/|$))[^/]*")
 
 
 class URL:
@@ -180,7 +182,10 @@ class URL:
             params = _utf8(params)
         if isinstance(params, str):
             added = str.__str__(params)
-            _refuse_control(added)
+            if control := _CONTROL.search(added):
+                raise InvalidURL(
+                    f"params= holds the control character {control[0]!r} at offset {control.start()}"
+                )
             if "#" in added:  # it would end the query there
                 added = added.replace("#", "%23")
         else:
@@ -421,4 +426,5 @@ def _invalid(
     else:
         shown = re.split(r"[?#]", text[:_SHOWN], maxsplit=1)[0]
         shown += "" if len(shown) == len(text) else "..."
+        shown = _NO_PORT.sub(r"\1:...", shown, count=1)
     return error(f"Invalid URL {shown!r}: {reason}")

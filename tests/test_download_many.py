@@ -61,6 +61,17 @@ def test_a_job_has_three_forms(session: client.Session, server: LoopbackServer, 
             session.download_many([nonsense])  # type: ignore[list-item]  # that is the point
 
 
+def test_a_failure_shows_no_credential(session: client.Session, tmp_path: Path) -> None:
+    url = "http://user:secret@127.0.0.1:1/?token=secret"
+    results = session.download_many(
+        [{"url": url, "path": tmp_path / "a", "headers": {"X-Api-Key": "secret"}}]
+    )
+
+    assert url == results.failed[0].url
+    assert "secret" not in f"{results.failed}"
+    assert "ConnectError" in f"{results.failed}"
+
+
 def test_a_single_failure_is_no_list_of_them(session: client.Session) -> None:
     """It is a tuple, whose parts would be read as jobs."""
     with pytest.raises(client.InvalidRequest, match="goes into a list"):

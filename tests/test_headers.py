@@ -254,6 +254,13 @@ def test_neither_str_nor_bytes_is_refused(name: Any, value: Any) -> None:
         encode_fields([(name, value)])
 
 
+@pytest.mark.parametrize("name", ["Authorization: Bearer secret", b"X-Api-Key=: secret", "X secret"])
+def test_a_line_given_as_a_name_is_not_shown(name: str | bytes) -> None:
+    with pytest.raises(InvalidHeader, match="is not a token") as caught:
+        encode_fields([(name, "")])
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", ["secret\n", "secret ", "secret\u20ac", "secret\x00", b"secret\r"])
 def test_no_error_shows_a_value(value: str | bytes) -> None:
     with pytest.raises(InvalidHeader) as caught:

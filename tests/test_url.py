@@ -161,7 +161,21 @@ def test_an_error_shows_no_query() -> None:
         parse_url("http://h:x/path?token=secret")
 
     assert "secret" not in str(caught.value)
-    assert "http://h:x/path" in str(caught.value)
+    assert "http://h:.../path" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://user:secret/", "http://user:secret", "http://user:8secret/path?x"])
+def test_an_error_shows_no_password_in_the_place_of_a_port(url: str) -> None:
+    with pytest.raises(InvalidURL) as caught:
+        parse_url(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("params", ["token=secret\x00", b"token=secret\n"])
+def test_an_error_about_params_does_not_show_them(params: str | bytes) -> None:
+    with pytest.raises(InvalidURL, match="params= holds the control character") as caught:
+        parse_url("http://h/").with_params(params)
+    assert "secret" not in str(caught.value)
 
 
 # -- parameters -----------------------------------------------------------------------------------------------
