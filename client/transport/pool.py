@@ -475,12 +475,12 @@ class ConnectionPool:
 
     def __repr__(self) -> str:
         """Show how many connections there are, and in which state."""
+        if self._generation != _generation:
+            self._leave_to_parent()
         with self._lock:
-            idle, waiting = len(self._idle), len(self._waiters)
-            return (
-                f"<ConnectionPool open={self._slots} in_use={self._slots - idle} idle={idle} waiting={waiting} "
-                f"origins={len(self._places)}>"
-            )
+            idle, waiting, places = len(self._idle), len(self._waiters), len(self._places)
+            counts = f"open={self._slots} in_use={self._slots - idle} idle={idle} waiting={waiting}"
+        return f"<ConnectionPool {counts} origins={places}>"
 
 
 def _aborted() -> SessionClosed:

@@ -414,6 +414,8 @@ class ResponseStream(Answer):
         connection, limit = self.connection, self.connection.limits.drain
         if self._finished or connection.engine.their_state is protocol.SWITCHED_PROTOCOL:
             return
+        if self.owner.is_foreign(connection):
+            return  # what a forked child takes in is lost to its parent, who reads on
         kept = [bytes(self._buffer), self._buffered()]
         size, give_up_at = 0, monotonic() + seconds
         if (expires_at := self.call.deadline.expires_at) is not None:
@@ -453,7 +455,9 @@ class ResponseStream(Answer):
 
         Raises:
             ProtocolError: The peer switched to nothing; the connection is still an HTTP one.
+            ForkError: The response belongs to the parent process.
         """
+        self._check_process()
         engine = self.connection.engine
         if self._finished or engine.their_state is not protocol.SWITCHED_PROTOCOL:
             raise ProtocolError("the peer did not switch protocols, so there is no stream to hand over")

@@ -10,13 +10,19 @@ import pytest
 SCRIPT = """
 import os, sys
 from client.transport import race, resolver, tls
+from client.transport.pool import ConnectionPool
 from client.transport.waiter import Waiter
 from tests.transport.dialing import budget_of
 
-held = {{"race": race._families_lock, "resolver": resolver._threads.lock, "tls": tls._making}}[{module!r}]
+pool = ConnectionPool()
+locks = {{
+    "pool": pool._lock, "race": race._families_lock, "resolver": resolver._threads.lock, "tls": tls._making
+}}
+held = locks[{module!r}]
 held.acquire()
 child = os.fork()
 if child == 0:
+    assert "open=0" in repr(pool)
     race._remember_family("a.test", 2)
     tls.TLSSettings(verify=False).context()
     with Waiter(budget_of(5)) as waiter:
@@ -26,7 +32,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.parametrize("module", ["race", "resolver", "tls"])
+@pytest.mark.parametrize("module", ["pool", "race", "resolver", "tls"])
 def test_a_lock_that_is_held_at_the_fork_is_free_in_the_child(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(module=module)],

@@ -6,7 +6,7 @@ import gc
 import os
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -417,6 +417,63 @@ def test_a_forked_child_cannot_read_its_parents_response(
     go_on.set()
 
     assert b"hello" == response.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("let_go", [ResponseStream.close, ResponseStream.drain])
+def test_a_forked_child_that_lets_go_takes_nothing_from_its_parent(
+    scripted_server: ScriptedServer, pool: ConnectionPool, let_go: Callable[[ResponseStream], None]
+) -> None:
+    """Closing takes in the rest of a short body, which is the parent's: it waited for these bytes for ever."""
+    is_under_way, is_half_sent, child_is_gone = (threading.Event() for _ in range(3))
+    scripted_server.script(
+        Expect(),
+        Send(HEAD + b"Content-Length: 6\r\n\r\n"),
+        Wait(is_under_way),
+        Send(b"hal"),
+        Signal(is_half_sent),
+        Wait(child_is_gone),
+        Send(b"ves"),
+        Hold(),
+    )
+    response = pool.round_trip(a_request(scripted_server.url), a_call(timeouts=Timeouts(read=5)))
+    is_under_way.set()
+    assert is_half_sent.wait(5)
+
+    child = os.fork()
+    if child == 0:
+        let_go(response)
+        os._exit(0)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    child_is_gone.set()
+
+    assert b"halves" == response.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_is_not_handed_its_parents_socket(
+    scripted_server: ScriptedServer, pool: ConnectionPool
+) -> None:
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
+    scripted_server.script(Expect(), Send(answer), Hold())
+    request = a_request(scripted_server.url)
+    request.headers += [(b"Connection", b"upgrade"), (b"Upgrade", b"echo")]
+    response = pool.round_trip(request, a_call())
+
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            response.detach()
+        except ForkError:
+            status = 0
+        finally:
+            os._exit(status)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    response.detach()[0].close()
 
 
 def test_timings_name_every_phase(scripted_server: ScriptedServer, pool: ConnectionPool) -> None:
