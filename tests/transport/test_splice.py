@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -195,3 +197,22 @@ def test_what_the_disk_says_is_not_taken_for_the_network(tmp_path: Path) -> None
         output = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=limit).stdout
 
     assert f"OSError 27\n{SIZE}\n" == output
+
+
+def test_a_socket_that_bytes_gather_in_is_afterwards_what_it_was(tmp_path: Path) -> None:
+    """Else the next head on the connection, some hundred bytes, would be waited for until the read timeout."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as ours,
+        listener.accept()[0] as theirs,
+        contextlib.closing(Pipe()) as pipe,
+        (tmp_path / "out").open("wb") as file,
+    ):
+        theirs.sendall(b"few")
+        assert 3 == pipe.fill(ours, 1 << 20)
+        assert 1 == ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+        pipe.empty(file.fileno(), 0, 3)
+        theirs.shutdown(socket.SHUT_WR)
+        assert 0 == pipe.fill(ours, 1 << 20)
+
+    assert b"few" == (tmp_path / "out").read_bytes()
