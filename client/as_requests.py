@@ -199,4 +199,4 @@ def install() -> None:
         if name != "requests":
             setattr(package, name.removeprefix("requests."), module)
     sys.modules.update(modules)
-    sys.meta_path.append(_Urllib3())
+    sys.meta_path.insert(0, _Urllib3())  # before those that would load the files once more under this name

@@ -257,6 +257,10 @@ class PreparedRequest(Hooked):
             self.prepare_cookies({})
         return self._own_cookies
 
+    @_cookies.setter
+    def _cookies(self, jar: Any) -> None:
+        self._own_cookies = jar
+
     @property
     def hooks(self) -> Hooks:
         """As in `Request`."""

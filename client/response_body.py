@@ -73,7 +73,7 @@ class ResponseBody:
         check: Called before each piece that is decoded of what has been received; raises if the call is over.
 
     Attributes:
-        read_wire: As *read*; may be assigned.
+        read_wire: As *read*.
         received: Bytes taken from the wire.
         consumed: True once the caller got a byte.
         complete: True once the framing and every coding reached their end.
@@ -189,6 +189,13 @@ class ResponseBody:
         self.consumed = self.consumed or bool(data)
         self.complete = self.complete or not data
         return data
+
+    def read_from(self, read: Callable[[int], bytes]) -> None:
+        """Begin anew with the bytes that *read* returns in place of those of the wire."""
+        self.read_wire = read
+        self._decoder = self._steps = None
+        self._piece, self._offset = b"", 0
+        self.complete = self.consumed = False
 
     def _next(self, size: int | None) -> bytes:
         piece, start = self._piece, self._offset
@@ -316,7 +323,7 @@ class RawReader(io.RawIOBase):
 
     def __init__(self, body: ResponseBody, wire: WireResponse) -> None:
         """Read *body*, which is that of *wire*."""
-        self._body = body
+        self._reader = body
         self._close: Callable[[], object] = wire.close
         self.status: int = wire.status
         self.reason: str = wire.reason.decode("latin-1")
@@ -369,7 +376,7 @@ class RawReader(io.RawIOBase):
 
     def _step(self, decode_content: bool | None) -> Callable[[int], bytes]:
         decode_content = self.decode_content if decode_content is None else decode_content
-        return self._body.read if decode_content else self._body.read_undecoded
+        return self._reader.read if decode_content else self._reader.read_undecoded
 
     @property
     def _fp(self) -> WireFile:
@@ -377,11 +384,11 @@ class RawReader(io.RawIOBase):
 
         They put a file of their own around it and assign that, which is then read in its place.
         """
-        return WireFile(self._body.read_wire)
+        return WireFile(self._reader.read_wire, closed=self._reader.complete)
 
     @_fp.setter
     def _fp(self, file: Any) -> None:
-        self._body.read_wire = file.read
+        self._reader.read_from(file.read)
 
     def release_conn(self) -> None:
         """Give the connection back if the body was read, up otherwise (urllib3's name, for auth plugins)."""
@@ -389,7 +396,7 @@ class RawReader(io.RawIOBase):
 
     def tell(self) -> int:
         """Return how many bytes were taken from the wire."""
-        return self._body.received
+        return self._reader.received
 
     def close(self) -> None:
         """Give the connection up; unread bytes are lost. Idempotent."""
@@ -411,10 +418,10 @@ class WireFile:
 
     __slots__ = ("_read", "closed")
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        """Read by *read*."""
+    def __init__(self, read: Callable[[int], bytes], *, closed: bool) -> None:
+        """Read by *read*, unless it is over."""
         self._read = read
-        self.closed: bool = False
+        self.closed: bool = closed
 
     def read(self, amt: int = READ_SIZE) -> bytes:
         """Return the next bytes, at most *amt*; ``b""`` at the end of the body."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import urllib.parse
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -135,19 +136,19 @@ except RuntimeError as error:
 """)
 
 
-def test_urllib3_is_found_below_requests_where_it_is_installed() -> None:
-    assert "True True" == run("""
-import sys, types
-from importlib.machinery import ModuleSpec
-for name in ("urllib3", "urllib3.exceptions"):
-    sys.modules[name] = module = types.ModuleType(name)
-    module.__spec__ = ModuleSpec(name, None)
-sys.modules["urllib3"].exceptions, sys.modules["urllib3"].__path__ = module, []
+def test_urllib3_is_found_below_requests_where_it_is_installed(tmp_path: Path) -> None:
+    """The very same modules: its classes must not be there twice."""
+    (tmp_path / "urllib3" / "util").mkdir(parents=True)
+    for file in ("__init__.py", "util/__init__.py", "util/retry.py"):
+        (tmp_path / "urllib3" / file).touch()
+    assert "True True" == run(f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
 import client.as_requests
 client.as_requests.install()
-import requests.packages.urllib3.exceptions
+import requests.packages.urllib3.util.retry as retry
 from requests.packages import urllib3
-print(urllib3 is sys.modules["urllib3"], requests.packages.urllib3.exceptions is module)
+print(urllib3 is sys.modules["urllib3"], retry is sys.modules["urllib3.util.retry"])
 """)
 
 
