@@ -39,6 +39,9 @@ _LISTEN_SECONDS: Final = 0.01
 #: Seconds to wait for ``100 Continue`` before the body goes out regardless (curl waits as long).
 _CONTINUE_SECONDS: Final = 1.0
 
+#: Bytes of a body in memory between two calls of ``on_sent``.
+_SLICE: Final = 256 * 1024
+
 _END: Final = protocol.EndOfMessage()
 
 
@@ -222,7 +225,10 @@ class _Upload:
             if not self._push(parts) or not self._is_wanted():
                 return
             parts = []
-        pieces = _pieces(request.body, is_plain=not self._connection.is_tls)
+        if isinstance(request.body, bytes) and self._call.on_sent is not None:
+            pieces = _slices(request.body)
+        else:
+            pieces = _pieces(request.body, is_plain=not self._connection.is_tls)
         try:
             is_wanted = self._push_body(parts, pieces)
         finally:
@@ -345,6 +351,11 @@ def _pieces(body: bytes | Body | None, *, is_plain: bool) -> Iterator[bytes | Fi
         spans: Iterator[bytes | FileSpan] = body.spans()
         return spans
     return body.chunks()
+
+
+def _slices(body: bytes) -> Iterator[bytes | FileSpan]:
+    """Return *body* in parts, for a caller who wants to be told how far they are."""
+    return (body[at : at + _SLICE] for at in range(0, len(body), _SLICE))
 
 
 def _authority(url: URL) -> bytes:

@@ -298,6 +298,19 @@ def test_progress_is_told_after_each_piece(scripted_server: ScriptedServer, pool
     assert [2, 5] == told
 
 
+def test_progress_of_a_body_in_memory_is_told_on_the_way(
+    scripted_server: ScriptedServer, pool: ConnectionPool
+) -> None:
+    body = bytes(1024) * 1024
+    scripted_server.script(Expect(body=len(body)), Send(OK), Hold())
+    told: list[int] = []
+
+    request = a_request(scripted_server.url, "POST", body)
+    pool.round_trip(request, a_call(on_sent=told.append)).read()
+
+    assert [part * 256 * 1024 for part in (1, 2, 3, 4)] == told
+
+
 class TestExpectContinue:
     """RFC 9110 section 10.1.1."""
 
