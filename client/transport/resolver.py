@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import socket
-from _thread import allocate_lock
+from _thread import _local, allocate_lock
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -31,6 +31,7 @@ __all__ = ["MAX_AWAITED", "MAX_THREADS", "Address", "Resolver", "literal", "reso
 Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
 
 #: Look-ups under way at a time that somebody awaits; more wait for their turn, each within its caller's budget.
+#: One that a resolver makes in turn, asking a name server by HTTPS, does not wait for its like: they wait for it.
 MAX_AWAITED: Final = 4
 
 #: Threads in all, those included whose callers gave up: a name server that never answers must not fill the process.
@@ -108,7 +109,7 @@ def literal(host: str, port: int) -> Address | None:
 class _Lookup:
     """One question, asked by the thread that waits and answered on a resolver thread."""
 
-    __slots__ = ("addresses", "done", "error", "host", "port", "resolver", "waiter")
+    __slots__ = ("addresses", "done", "error", "host", "is_nested", "port", "resolver", "waiter")
 
     def __init__(self, host: str, port: int, resolver: Resolver | None, waiter: Waiter) -> None:
         self.host = host
@@ -117,6 +118,7 @@ class _Lookup:
         self.waiter = waiter
         self.addresses: list[Address] = []
         self.error: BaseException | None = None
+        self.is_nested: bool = hasattr(_here, "is_resolver_thread")
         self.done = False  # set last: what it announces is complete
 
     def answer(self) -> None:
@@ -152,6 +154,8 @@ class _Lookup:
 
 # -- the threads ------------------------------------------------------------------------------------------
 
+_here: Final = _local()
+
 
 class _Threads:
     """Look-ups that wait for a thread, and those that have one: each awaited by its caller, or abandoned."""
@@ -175,7 +179,9 @@ class _Threads:
                 self.awaited.discard(ended)
                 self.abandoned.discard(ended)
             under_way = len(self.awaited)
-            if not self.waiting or under_way == MAX_AWAITED or under_way + len(self.abandoned) == MAX_THREADS:
+            if not self.waiting or under_way + len(self.abandoned) == MAX_THREADS:
+                return None
+            if under_way >= MAX_AWAITED and not self.waiting[0].is_nested:
                 return None
             lookup = self.waiting.popleft()
             self.awaited.add(lookup)
@@ -188,7 +194,10 @@ _threads = _Threads()
 def _start(lookup: _Lookup) -> None:
     """Have *lookup* answered as soon as there is room for it."""
     with _threads.lock:
-        _threads.waiting.append(lookup)
+        if lookup.is_nested:
+            _threads.waiting.appendleft(lookup)
+        else:
+            _threads.waiting.append(lookup)
     _hire()
 
 
@@ -221,6 +230,7 @@ def _hire() -> None:
 
 def _serve(threads: _Threads, lookup: _Lookup | None) -> None:
     """Answer *lookup*, and those that wait for a thread, until none is left."""
+    _here.is_resolver_thread = True
     while lookup is not None:
         lookup.answer()
         lookup = threads.next(lookup)

@@ -217,6 +217,23 @@ def test_a_caller_that_is_cancelled_gives_up_its_turn_too(blocked_resolver: Bloc
     assert ["192.0.2.1"] == addresses_of("b.test", lambda host, port: ["192.0.2.1"])
 
 
+def test_resolvers_that_look_names_up_themselves_do_not_wait_for_one_another(no_leaks: None) -> None:
+    """A resolver that asks a name server by HTTPS needs the address of that server first."""
+    count = 2 * MAX_AWAITED
+    all_ask = threading.Barrier(MAX_AWAITED)
+
+    def resolver(host: str, port: int) -> list[str]:
+        if host != "inner.test":
+            all_ask.wait(10)
+            return addresses_of("inner.test", resolver)
+        return ["192.0.2.1"]
+
+    with ThreadPoolExecutor(count) as callers:
+        calls = [callers.submit(addresses_of, f"{number}.test", resolver) for number in range(count)]
+
+        assert [["192.0.2.1"]] * count == [call.result(20) for call in calls]
+
+
 def test_look_ups_that_hang_are_bounded_and_names_go_on_once_they_end(
     blocked_resolver: BlockedResolver,
 ) -> None:
