@@ -141,10 +141,15 @@ class HTTPBearerAuth(AuthBase):
 
     Args:
         token: As given out by the server, without ``Bearer``.
+
+    Raises:
+        TypeError: Not a str; None, as of a variable that is not set, would be sent as a word.
     """
 
     def __init__(self, token: str) -> None:
         """Hold the token."""
+        if not isinstance(token, str):
+            raise TypeError(f"the token must be str, not {type(token).__name__}")
         self.token = token
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-from client.exceptions import InvalidSchema, TooManyRedirects
+from client.exceptions import InvalidRequest, InvalidSchema, TooManyRedirects
 from client.exchange import next_request
 from client.seams import noted, send_is_replaced
+from client.setting_checks import check
 from client.timeouts import NOT_GIVEN
 from client.transport.pool import ConnectionPool
 from client.url import UNIX_SCHEME, parse_url
@@ -57,7 +58,14 @@ class Mounts:
         self._adapters = adapters
 
     def mount(self, prefix: str, adapter: BaseAdapter) -> None:
-        """Send requests whose URL starts with *prefix* through *adapter*; the longest prefix wins."""
+        """Send requests whose URL starts with *prefix* through *adapter*; the longest prefix wins.
+
+        Raises:
+            InvalidRequest: The prefix is no str, or the adapter has no ``send``.
+        """
+        if not isinstance(prefix, str):
+            raise InvalidRequest(f"a prefix must be str, not {type(prefix).__name__}")
+        check("adapters", {prefix: adapter})
         obey = getattr(adapter, "_obey", None)
         if obey is not None and isinstance(self._transport, ConnectionPool):
             obey(self._transport)

@@ -135,6 +135,8 @@ def parse_proxy(text: str) -> wire.Proxy:
     Raises:
         InvalidProxyURL: It has another form; the message never shows its credentials.
     """
+    if not isinstance(text, str):
+        raise InvalidProxyURL(f"a proxy's URL must be str, not {type(text).__name__}")
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         scheme, rest = "http", text.strip()

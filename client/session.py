@@ -294,6 +294,8 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
         Raises:
             InvalidRequest: A part is wrong.
         """
+        if not hasattr(request, "method"):
+            raise InvalidRequest(f"what is prepared must be a Request, not {type(request).__name__}")
         prepared = self._prepare(
             request.method,
             request.url,

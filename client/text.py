@@ -128,7 +128,12 @@ def allow_codec(charset: str | None) -> None:
     """Let *charset*, which the caller has assigned, be used if the program has registered a codec of this name.
 
     requests documents it. A name that a response declares never gets here.
+
+    Raises:
+        TypeError: Neither str nor None.
     """
+    if charset is not None and not isinstance(charset, str):
+        raise TypeError(f"an encoding must be str or None, not {type(charset).__name__}")
     key = encodings.normalize_encoding(charset or "").lower()
     if not charset or key in _CODECS or key in _STANDARD:
         return

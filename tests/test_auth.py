@@ -93,6 +93,13 @@ def test_each_sets_its_field_and_no_other(auth: AuthBase, field: str, value: str
     assert {**before, field: value} == dict(request.headers)
 
 
+@pytest.mark.parametrize("token", [None, 5, b"token"])
+def test_a_token_that_is_no_str_is_refused(token: Any) -> None:
+    """A variable that is not set would be sent as the word None."""
+    with pytest.raises(TypeError, match="the token must be str"):
+        HTTPBearerAuth(token)
+
+
 def test_a_token_with_a_line_end_is_refused_before_it_is_sent() -> None:
     with pytest.raises(InvalidHeader):
         HTTPBearerAuth("a\r\nX: y")(prepared()).wire_fields()

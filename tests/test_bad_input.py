@@ -142,6 +142,20 @@ def test_a_refused_setting_that_may_hold_a_secret_is_not_shown(name: str, value:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("request_", [None, "http://a.test/", {"url": "http://a.test/"}])
+def test_only_requests_are_prepared(request_: Any) -> None:
+    with client.Session() as session, pytest.raises(exceptions.InvalidRequest, match="must be a Request"):
+        session.prepare_request(request_)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "adapter"), [("http://", "x"), (b"http://", client.adapters.HTTPAdapter()), ([], None)]
+)
+def test_only_adapters_are_mounted(prefix: Any, adapter: Any) -> None:
+    with client.Session() as session, pytest.raises(exceptions.InvalidRequest, match="prefix|adapters"):
+        session.mount(prefix, adapter)
+
+
 @pytest.mark.parametrize("arguments", [{"transport": 42}, {"socket_options": 42}, {"workers": "x"}], ids=repr)
 def test_so_is_what_a_session_is_made_with(arguments: dict[str, Any]) -> None:
     with pytest.raises(exceptions.InvalidRequest, match=next(iter(arguments))):

@@ -60,6 +60,11 @@ def answer(response: MockResponse, method: str = "GET") -> WireResponse:
     return MockTransport(lambda _: response).round_trip(request(method), call())
 
 
+def test_a_handler_that_is_no_function_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="must be a function, not MockResponse"):
+        MockTransport(MockResponse())  # type: ignore[arg-type]  # that is the point
+
+
 def test_the_handler_sees_what_would_go_over_the_wire() -> None:
     transport = MockTransport(lambda _: MockResponse())
     progress: list[int] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -352,3 +353,9 @@ def test_a_broken_proxy_url_is_refused_without_showing_its_password(text: str) -
     assert isinstance(caught.value, InvalidURL)
     assert isinstance(caught.value, ValueError)
     assert "hunter2" not in str(caught.value) + repr(caught.value) + repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("url", [None, 5, b"http://p.test"])
+def test_a_proxy_url_that_is_no_str_is_refused(url: Any) -> None:
+    with pytest.raises(InvalidProxyURL, match="must be str"):
+        parse_proxy(url)

@@ -173,6 +173,12 @@ def test_text(content_type: bytes, body: bytes, encoding: str | None, text: str)
     assert encoding == response.encoding
 
 
+@pytest.mark.parametrize("encoding", [5, b"utf-8", ["utf-8"]])
+def test_an_assigned_encoding_must_be_a_name(encoding: Any) -> None:
+    with pytest.raises(TypeError, match="must be str or None"):
+        Response().encoding = encoding
+
+
 def test_an_assigned_encoding_decides() -> None:
     response = response_of("да".encode("koi8-r"), [(b"Content-Type", b"text/plain; charset=utf-8")])
     assert "\ufffd\ufffd" == response.text

@@ -122,10 +122,15 @@ class MockTransport:
 
     Attributes:
         requests: Every request so far, in the order of arrival.
+
+    Raises:
+        TypeError: The handler is no function.
     """
 
     def __init__(self, handler: Callable[[MockRequest], MockResponse]) -> None:
         """Start with no request seen."""
+        if not callable(handler):
+            raise TypeError(f"the handler must be a function, not {type(handler).__name__}")
         self._handler = handler
         self.requests: list[MockRequest] = []
 
