@@ -21,6 +21,7 @@ from client.transport.dialer import NetworkOptions
 from client.transport.pool import DEFAULT_LIMITS, ConnectionPool
 from client.transport.tls import TLSSettings
 from client.transport.wire import Call
+from client.urllib3_pools import brings_pool, send_by_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,9 +64,9 @@ class BaseAdapter:
 class HTTPAdapter(BaseAdapter):
     """Sends http and https requests through a pool of its own.
 
-    A subclass may override `send`, `build_response`, `init_poolmanager` and `add_headers`. Mounted on a session, it
-    obeys that session's address filter and response limits, and takes its resolver, local address and socket options
-    where it has none.
+    A subclass may override `send`, `build_response`, `init_poolmanager` and `add_headers`, and bring a pool of urllib3
+    (see `client.urllib3_pools`). Mounted on a session, it obeys that session's address filter and response limits, and
+    takes its resolver, local address and socket options where it has none.
 
     Args:
         pool_connections: Accepted for requests' signature; connections to any number of origins are kept.
@@ -177,10 +178,15 @@ class HTTPAdapter(BaseAdapter):
             RequestException: As `Session.request`.
         """
         url = request._url
+        given, call = request._under_way or (None, None)
+        if brings_pool(self):
+            self.add_headers(
+                request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies
+            )
+            return send_by_pool(self, request, _timeouts(timeout, given), verify, cert, proxies)
         if url is None or url.scheme not in ("http", "https", "http+unix"):
             raise InvalidSchema("HTTPAdapter sends http and https only", request=request)
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
-        given, call = request._under_way or (None, None)
         tls = TLSSettings(self._ssl_context if verify is True and self._ssl_context else verify, cert)
         if given is not None and (given.tls.verify, given.tls.cert) == (tls.verify, tls.cert):
             tls = given.tls  # with the context that it has made, and what else it holds

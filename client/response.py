@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, overload
 from weakref import ref
 
 from client.exceptions import JSONDecodeError, ProtocolError, RequestException, StreamConsumedError
+from client.foreign_raw import foreign_reader
 from client.lines import ServerSentEvent, events, split, split_lines
-from client.response_body import READ_SIZE, DecodedReader, RawReader, ResponseBody, foreign_reader
+from client.response_body import READ_SIZE, DecodedReader, RawReader, ResponseBody
 from client.response_head import REDIRECT_STATI, ResponseHead
 from client.response_limits import DEFAULT_RESPONSE_LIMITS
 from client.text import decode, decode_pieces, detect

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from client.decoders import Decoder, decoder_for
 from client.exceptions import (
     BodyTooLarge,
-    ChunkedEncodingError,
-    ContentDecodingError,
-    ReadTimeout,
     RequestException,
-    SSLError,
     StreamConsumedError,
 )
 from client.headers import ResponseHeaders
@@ -36,7 +32,6 @@ __all__ = [
     "RawReader",
     "ResponseBody",
     "WireFile",
-    "foreign_reader",
 ]
 
 #: Bytes asked of the wire at once; below the size from which malloc asks the kernel for every buffer anew.
@@ -45,15 +40,6 @@ READ_SIZE: Final = 64 * 1024
 #: What a body may decode to before `max_ratio` is judged. A short body is no bomb, and its ratio so far would
 #: depend on where the network cut it.
 RATIO_FREE: Final = 64 * 1024
-
-
-#: urllib3's errors while a body is read, by the name of a base class -> ours, as requests translates them.
-_OF_URLLIB3: Final[dict[str, type[RequestException]]] = {
-    "ReadTimeoutError": ReadTimeout,
-    "SSLError": SSLError,
-    "DecodeError": ContentDecodingError,
-    "HTTPError": ChunkedEncodingError,
-}
 
 
 class ResponseBody:
@@ -463,31 +449,3 @@ class DecodedReader(io.RawIOBase):
 
 def _do_nothing() -> None:
     pass
-
-
-# -- the body of an adapter that was written for requests ----------------------------------------------------
-
-
-def foreign_reader(raw: Any) -> Callable[[int], bytes]:
-    """Return what reads from the `raw` that such an adapter has set: urllib3's response, or any binary file.
-
-    What urllib3 raises comes as the error of ours that requests would raise; urllib3 itself is not needed.
-    """
-    if not hasattr(raw, "stream"):
-        return raw.read  # type: ignore[no-any-return]
-    pieces: Iterator[bytes] | None = None
-
-    def read(_size: int) -> bytes:
-        nonlocal pieces
-        try:
-            if pieces is None:
-                pieces = iter(raw.stream(READ_SIZE, decode_content=True))
-            return next((piece for piece in pieces if piece), b"")
-        except Exception as error:
-            names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith("urllib3.")]
-            kind = next((_OF_URLLIB3[name] for name in names if name in _OF_URLLIB3), None)
-            if kind is None:
-                raise
-            raise kind(f"the adapter's response cannot be read: {type(error).__name__}") from error
-
-    return read
