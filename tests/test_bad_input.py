@@ -152,7 +152,7 @@ def test_only_requests_are_prepared(request_: Any) -> None:
     ("prefix", "adapter"), [("http://", "x"), (b"http://", client.adapters.HTTPAdapter()), ([], None)]
 )
 def test_only_adapters_are_mounted(prefix: Any, adapter: Any) -> None:
-    with client.Session() as session, pytest.raises(exceptions.InvalidRequest, match="prefix|adapters"):
+    with client.Session() as session, pytest.raises(exceptions.InvalidRequest, match=r"prefix|adapters"):
         session.mount(prefix, adapter)
 
 
