@@ -16,7 +16,7 @@ from _thread import allocate_lock
 from collections import OrderedDict, deque
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidRequest, PoolTimeout, SessionClosed, Timeout
 from client.transport.cancel import CancelToken
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from client.transport.wire import Call, WireRequest
 
 __all__ = ["DEFAULT_LIMITS", "ConnectionPool", "PoolLimits"]
+
+_ABORTED: Final = "the session was aborted while the call was under way"
 
 
 class ConnectionPool:
@@ -125,12 +127,11 @@ class ConnectionPool:
         Between two round trips a call may be nowhere in these books, so that `abort` cannot reach it.
         """
         token = call.cancel = call.cancel or CancelToken()
-        with self._lock:
-            self._starting.add(token)
-            is_aborted = call.began is not None and call.began < self._aborted_at
         try:
-            if is_aborted:
-                raise _aborted()
+            with self._lock:
+                self._starting.add(token)
+                if call.began is not None and call.began < self._aborted_at:
+                    raise SessionClosed(_ABORTED)
             return self.round_trip(request, call)
         finally:
             with self._lock:
@@ -156,9 +157,9 @@ class ConnectionPool:
             self._aborted_at = monotonic()
             starting, in_use = list(self._starting), self._open - self._idle.keys()
         for token in starting:
-            token.cancel(_aborted())  # an error of its own for each: it will name the call's request
+            token.cancel(SessionClosed(_ABORTED))  # one for each: it will name the call's request
         for connection in in_use:
-            connection.abort(_aborted())
+            connection.abort(SessionClosed(_ABORTED))
         self.close()
 
     def pause(self, seconds: float, call: Call) -> None:
@@ -211,6 +212,7 @@ class ConnectionPool:
             try:
                 with self._lock:
                     self._starting.add(token)
+                    aborted_at = self._aborted_at
                 self._traced_wait(waiter, call, token)
                 if (connection := waiter.connection) is not None:
                     if connection.expires_at > (now := monotonic()) and connection.is_alive():
@@ -220,7 +222,10 @@ class ConnectionPool:
                         self._open.discard(connection)
                     close_all([connection], why_unfit(connection, now))
                     waiter.connection = None
-                return self._dial(waiter, request, call, token)
+                connection = self._dial(waiter, request, call, token)
+                if self._aborted_at != aborted_at:  # between the dial, which was over, and the books
+                    raise SessionClosed(_ABORTED)
+                return connection
             finally:
                 with self._lock:
                     self._starting.discard(token)
@@ -279,9 +284,8 @@ class ConnectionPool:
         error = budget.error("pool")
         with self._lock:
             here = self._places[key].open if key in self._places else 0
-            where = f"{here} of {self.limits.per_origin} connections to this origin and "
-            where += f"{self._slots} of {self.limits.total} in all are in use"
-        error.args = (f"{error.args[0]}: {where}",)
+            where = f"{here} of {self.limits.per_origin} connections to this origin and {self._slots} of "
+        error.args = (f"{error.args[0]}: {where}{self.limits.total} in all are in use",)
         return error
 
     def _dial(
@@ -481,10 +485,6 @@ class ConnectionPool:
             idle, waiting, places = len(self._idle), len(self._waiters), len(self._places)
             counts = f"open={self._slots} in_use={self._slots - idle} idle={idle} waiting={waiting}"
         return f"<ConnectionPool {counts} origins={places}>"
-
-
-def _aborted() -> SessionClosed:
-    return SessionClosed("the session was aborted while the call was under way")
 
 
 _generation = 0

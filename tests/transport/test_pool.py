@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from client.exceptions import ConnectError, InvalidRequest, SessionClosed
+from client.transport import pool as pool_room
+from client.transport.connection import HTTPConnection
 from client.transport.pool import ConnectionPool, PoolLimits
 from tests.scripted_server import (
     Expect,
@@ -283,6 +285,24 @@ def test_abort_wakes_whoever_waits_for_whatever(scripted_server: ScriptedServer)
     errors = [*reading[1], *queued[1]]
     assert [SessionClosed, SessionClosed] == [type(error) for error in errors]
     assert errors[0] is not errors[1]
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_abort_reaches_a_call_whose_connection_has_just_come_about(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dial, which would look at the switch, is over, and the connection is not yet in the books."""
+    pool = ConnectionPool()
+    scripted_server.script(ExpectClosed())
+
+    def connection_made_during_an_abort(*arguments: Any, **options: Any) -> HTTPConnection:
+        pool.abort()
+        return HTTPConnection(*arguments, **options)
+
+    monkeypatch.setattr(pool_room, "HTTPConnection", connection_made_during_an_abort)
+    with pytest.raises(SessionClosed):
+        pool.round_trip(a_request(scripted_server.url), a_call())
+
     assert (0, 0, 0) == counts(pool)
 
 
