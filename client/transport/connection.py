@@ -367,12 +367,14 @@ class HTTPConnection:
 
         Bytes on an idle connection are an unasked-for answer or the peer's goodbye: never parsed, the
         connection is dropped (RFC 9112 section 9.2). TLS may have a session ticket to deliver, which is no
-        data: there, one non-blocking read decides.
+        data: there, one non-blocking read decides. Raises what an `abort` in this very moment gave.
         """
         if self.is_tls and self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
             return False
         if not (self._poll or self._make_poll())(0):
             return True  # the kernel has nothing for us, not even an end
+        if self.error is not None:
+            raise self.error  # meant for the call that took it out of the pool just now, not for it alone
         if not self.is_tls:
             return False
         try:

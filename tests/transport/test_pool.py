@@ -306,6 +306,26 @@ def test_abort_reaches_a_call_whose_connection_has_just_come_about(
     assert (0, 0, 0) == counts(pool)
 
 
+def test_abort_reaches_a_call_that_has_just_taken_an_idle_connection(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the call it is a dead connection, in whose place it would make a new one and go on."""
+    pool = ConnectionPool()
+    scripted_server.script(Expect(), Send(OK), ExpectClosed())
+    pool.round_trip(a_request(scripted_server.url), a_call()).read()
+    is_alive = HTTPConnection.is_alive
+
+    def is_alive_after_an_abort(connection: HTTPConnection) -> bool:
+        pool.abort()
+        return is_alive(connection)
+
+    monkeypatch.setattr(HTTPConnection, "is_alive", is_alive_after_an_abort)
+    with pytest.raises(SessionClosed):
+        pool.round_trip(a_request(scripted_server.url), a_call())
+
+    assert (0, 0, 0) == counts(pool)
+
+
 def test_a_response_in_use_survives_close_and_its_connection_does_not_come_back(
     scripted_server: ScriptedServer,
 ) -> None:
