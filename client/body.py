@@ -175,7 +175,7 @@ class IterableBody:
 
     def _pieces(self) -> Iterator[bytes]:
         for piece in self.source:
-            if encoded := _as_bytes(piece, self._argument):
+            if encoded := piece if type(piece) is bytes else _as_bytes(piece, self._argument):
                 yield encoded
 
 

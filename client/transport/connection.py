@@ -42,7 +42,7 @@ __all__ = ["RECEIVE_SIZE", "HTTPConnection"]
 #: touching those costs more than the calls that are saved.
 RECEIVE_SIZE: Final = 65536
 
-#: Bytes offered to the kernel at a time, so that an early answer is noticed within a slice.
+#: Bytes offered to TLS at a time: it encrypts what it is offered before it finds out that there is no room.
 _SLICE: Final = 262144
 
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform == "linux"
@@ -311,38 +311,33 @@ class HTTPConnection:
             OSError: The connection broke; see `write_failure`.
         """
         try:
-            if not self.is_kernel_timed:
-                self._limit_receive(0.0)  # as in `receive_ready`
-            if self.is_tls:
+            if self.is_kernel_timed:
+                return self.sock.sendmsg(parts, (), _DONT_WAIT)
+            self._limit_receive(0.0)  # as in `receive_ready`
+            if self.is_tls or not _HAS_SENDMSG:
                 return self.sock.send(memoryview(parts[0])[:_SLICE])
-            if len(parts) == 1 or not _HAS_SENDMSG:
-                return self.sock.send(memoryview(parts[0])[:_SLICE], _DONT_WAIT)
-            return self.sock.sendmsg(parts, (), _DONT_WAIT)
+            return self.sock.sendmsg(parts)
         except OSError as error:
             if _is_would_block(error):
                 return 0
             raise
 
+    def set_blocking(self, flag: bool) -> None:
+        """Have the descriptor block, or not for a while: sendfile knows no MSG_DONTWAIT. Not under TLS."""
+        if self.is_kernel_timed:
+            os.set_blocking(self.sock.fileno(), flag)
+        elif not flag:
+            self._limit_receive(0.0)  # whoever waits next sets another limit
+
     def send_span_ready(self, span: FileSpan, start: int) -> int:
-        """As `send_ready`, for what *span* has from its *start*-th byte on; not under TLS.
+        """As `send_ready`, for what *span* has from its *start*-th byte on; after ``set_blocking(False)``.
 
         Raises:
             InvalidBody: The file ends before the span does.
             OSError: As `FileSpan.send`.
         """
-        if not self.is_kernel_timed:
-            self._limit_receive(0.0)
-            return self._send_span(span, start)
-        # The call knows no MSG_DONTWAIT.
-        os.set_blocking(self.sock.fileno(), False)
         try:
-            return self._send_span(span, start)
-        finally:
-            os.set_blocking(self.sock.fileno(), True)
-
-    def _send_span(self, span: FileSpan, start: int) -> int:
-        try:
-            return span.send(self.sock, start, _SLICE)
+            return span.send(self.sock, start)
         except BlockingIOError:
             return 0
 

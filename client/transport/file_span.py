@@ -43,22 +43,19 @@ class FileSpan:
         """Return the number of bytes."""
         return self._length
 
-    def send(self, sock: socket.socket, start: int, size: int) -> int:
-        """Let the kernel send at most *size* bytes from the *start*-th on; return how many it took, at least 1.
+    def send(self, sock: socket.socket, start: int) -> int:
+        """Let the kernel send the bytes from the *start*-th on; return how many it took, at least 1.
 
         Args:
             sock: A plain socket whose descriptor does not block.
             start: How many bytes of the span are sent already.
-            size: The most bytes to send.
 
         Raises:
             InvalidBody: The file ends before the span does.
             BlockingIOError: The kernel takes nothing now.
             OSError: The connection broke, or no file of this kind can be sent so; `read` tells which.
         """
-        count = os.sendfile(
-            sock.fileno(), self._descriptor, self._offset + start, min(size, self._length - start)
-        )
+        count = os.sendfile(sock.fileno(), self._descriptor, self._offset + start, self._length - start)
         if not count:
             raise self._cut(start)
         return count

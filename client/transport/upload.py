@@ -240,7 +240,7 @@ class _Upload:
 
     def _push_body(self, parts: list[Any], pieces: Iterator[bytes | FileSpan]) -> bool:
         """Send *parts*, then *pieces* with their framing; return as `_push`. Without a piece, *parts* stay unsent."""
-        frame = self._connection.engine.send_with_data_passthrough
+        frame, on_sent = self._connection.engine.send_with_data_passthrough, self._call.on_sent
         done, listen_at = 0, monotonic() + _LISTEN_SECONDS
         for piece in pieces:
             size = len(piece)
@@ -250,12 +250,15 @@ class _Upload:
                 listen_at = now + _LISTEN_SECONDS
                 if self._connection.wait(for_write=False, seconds=0)[0] and self._answer.has_come():
                     return False
-            parts += frame(protocol.Data(piece)) or ()  # type: ignore[arg-type]  # a span stands for its bytes
-            if not (self._push_around(piece, parts) if type(piece) is FileSpan else self._push(parts)):
+            framed: list[Any] = frame(protocol.Data(piece)) or []  # type: ignore[arg-type]  # a span stands for its bytes
+            if parts:  # the head leaves with the first piece
+                framed = [*parts, *framed]
+                parts.clear()
+            if not (self._push_around(piece, framed) if type(piece) is FileSpan else self._push(framed)):
                 return False
-            parts.clear()
             done += size
-            self.report(done)
+            if on_sent is not None:
+                on_sent(done)
         return True
 
     def _is_wanted(self) -> bool:
@@ -272,11 +275,6 @@ class _Upload:
             trace(f"continue.{outcome}", {"seconds": monotonic() - started})
         return wanted
 
-    def report(self, done: int) -> None:
-        """Tell the caller that *done* bytes of the body are sent."""
-        if self._call.on_sent is not None:
-            self._call.on_sent(done)
-
     def _push(self, parts: list[Any]) -> bool:
         """Send all of *parts*; return False if the peer answered or went away, so that sending must stop."""
         connection, left = self._connection, sum(map(len, parts))
@@ -289,8 +287,10 @@ class _Upload:
                 return False
             self.sent += count
             left -= count
+            if not left:
+                break
             if count:
-                parts = _after(parts, count) if left else parts
+                parts = _after(parts, count)
             elif not self._wait_for_room():
                 return False
         self._check()
@@ -306,19 +306,23 @@ class _Upload:
     def _push_span(self, span: FileSpan) -> bool:
         """Let the kernel send *span*; return as `_push`."""
         connection, done = self._connection, 0
-        while done < len(span):
-            try:
-                count = connection.send_span_ready(span, done)
-            except InvalidBody:
-                raise
-            except OSError:
-                # The connection broke, or this kind of file can only be read; the usual road finds out.
-                return self._push([span.read(done)])
-            if count:
+        connection.set_blocking(False)
+        try:
+            while done < len(span):
+                try:
+                    count = connection.send_span_ready(span, done)
+                except InvalidBody:
+                    raise
+                except OSError:
+                    # The connection broke, or this kind of file can only be read; the usual road finds out.
+                    return self._push([span.read(done)])
                 self.sent += count
                 done += count
-            elif not self._wait_for_room():
-                return False
+                # It was offered all, so it is full: to offer it more before it has room is work for nothing.
+                if done < len(span) and not self._wait_for_room():
+                    return False
+        finally:
+            connection.set_blocking(True)
         self._check()
         return True
 
@@ -326,7 +330,8 @@ class _Upload:
         """Raise what ends the call from outside: `abort`, or the deadline; a peer can take every byte and be late."""
         if self._connection.error is not None:
             raise self._connection.error
-        self._call.deadline.remaining("write", "write")
+        if self._call.deadline.expires_at is not None:
+            self._call.deadline.remaining("write", "write")
 
     def _wait_for_room(self) -> bool:
         """Wait until the kernel takes more; return False once the answer or the end came in first."""

@@ -102,7 +102,7 @@ def test_a_file_is_sent_by_the_kernel_from_where_it_stands(
 
         assert len(CONTENT) == file.tell()
     assert len(CONTENT) - 10 == sum(counted)
-    assert max(counted) <= connection_room._SLICE
+    assert max(counted) <= SPAN
 
 
 def test_the_connection_spans_again_and_serves_the_next_request(
@@ -367,6 +367,22 @@ def test_an_answer_during_the_upload_stops_it(
         assert told[-1] <= file.tell() < LARGE
 
 
+def test_the_rest_of_an_early_answer_is_waited_for(
+    scripted_server: ScriptedServer, pool: ConnectionPool, path: Path
+) -> None:
+    """The descriptor blocks again where an upload is broken off, or the wait would pass for a timeout."""
+    os.truncate(path, LARGE)
+    go_on = threading.Event()
+    scripted_server.script(Expect(), Send(REFUSED[:-3]), Wait(go_on), Send(REFUSED[-3:]), Hold())
+    with path.open("rb") as file:
+        response = pool.round_trip(a_request(scripted_server.url, "POST", a_body(file)), a_call())
+        waker = threading.Timer(0.1, go_on.set)
+        waker.start()
+
+        assert (413, b"big") == (response.status, response.read())
+        waker.join()
+
+
 def test_a_refusal_before_the_body_leaves_the_file_alone(
     scripted_server: ScriptedServer, pool: ConnectionPool, path: Path, counted: list[int]
 ) -> None:
@@ -410,6 +426,33 @@ def test_a_peer_that_reads_nothing_runs_into_the_write_timeout(
     assert caught.value.bytes_sent > sum(counted) > 0
 
 
+def test_a_full_kernel_is_offered_more_only_when_it_has_room(
+    pool: ConnectionPool, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks up the pages of each offer, also those that it does not take."""
+    os.truncate(path, LARGE)
+    offers: list[tuple[int, int]] = []
+    original = os.sendfile
+
+    def sendfile(out: int, file: int, offset: int, count: int) -> int:
+        offers.append((count, 0))
+        taken = original(out, file, offset, count)
+        offers[-1] = (count, taken)
+        return taken
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    with ScriptedServer() as deaf:
+        go_home = threading.Event()
+        deaf.script(Wait(go_home))
+        with path.open("rb") as file, pytest.raises(client.WriteTimeout):
+            pool.round_trip(
+                a_request(deaf.url, "PUT", a_body(file)), a_call(timeouts=client.Timeouts(write=0.2))
+            )
+        go_home.set()
+
+    assert len(offers) == next(number for number, (offered, taken) in enumerate(offers, 1) if taken < offered)
+
+
 def test_the_total_deadline_ends_an_upload_that_never_waits(
     scripted_server: ScriptedServer, pool: ConnectionPool, path: Path
 ) -> None:
@@ -445,12 +488,14 @@ def test_a_kind_of_file_that_the_kernel_refuses_is_read(
         connection_room, "_HAS_KERNEL_TIMEOUTS", connection_room._HAS_KERNEL_TIMEOUTS and is_kernel_timed
     )
 
-    def refuse(sent: int) -> None:
-        if sent >= 1000:
-            raise OSError(errno.EINVAL, "Invalid argument")
+    original = os.sendfile
 
-    before_each_sendfile(monkeypatch, refuse)
-    monkeypatch.setattr(connection_room, "_SLICE", 1000)
+    def refuse(out: int, file: int, offset: int, count: int) -> int:
+        if offset >= 1000:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return original(out, file, offset, min(count, 1000))
+
+    monkeypatch.setattr(os, "sendfile", refuse)
     with path.open("rb") as file:
         sent_whole(scripted_server, pool, a_body(file), CONTENT)
 
