@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import json
 import multiprocessing
+import os
 import socket
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 from tests.nginx import NginxServer, document, find_nginx, pattern
 from tests.tls_authority import TLSAuthority
 
-__all__ = ["LARGE", "Target", "opened_sink", "opened_target"]
+__all__ = ["LARGE", "Target", "away_from_the_sink", "opened_sink", "opened_target"]
 
 LARGE = 64 << 20  # bytes of the large download
 
@@ -103,8 +104,29 @@ def answer(accepted: socket.socket, responses: dict[bytes, bytes]) -> None:
                 accepted.sendall(responses[head.split(b" ", 2)[1]])
 
 
+@contextlib.contextmanager
+def away_from_the_sink() -> Iterator[None]:
+    """Keep this process off the processor that the sink has; elsewhere one would push the other off it now and then."""
+    processors = all_processors()
+    if len(processors) < 2:
+        yield
+        return
+    os.sched_setaffinity(0, processors[:-1])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, processors)
+
+
+def all_processors() -> list[int]:
+    """Return those that this process may use; none where it cannot choose."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def swallow(listener: socket.socket) -> None:
-    """Accept for ever, as `serve`."""
+    """Accept for ever, as `serve`, on the last processor."""
+    if processors := all_processors():
+        os.sched_setaffinity(0, processors[-1:])
     while True:
         accepted, _ = listener.accept()
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
