@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from client.body import wire_body
 from client.timeouts import DEFAULT_TIMEOUTS, Deadline, Timeouts
 from client.transport.tls import TLSSettings
 from client.transport.wire import Body, Call, WireRequest
 from client.url import parse_url
 
-__all__ = ["OK", "a_call", "a_request"]
+__all__ = ["OK", "a_body", "a_call", "a_request"]
 
 #: A response that leaves its connection reusable.
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -21,6 +22,13 @@ def a_call(**facts: Any) -> Call:
     """Return a call; ``timeouts=`` replaces single limits, all else goes to `Call`."""
     timeouts: Timeouts = facts.pop("timeouts", Timeouts())
     return Call(Deadline(timeouts.or_else(DEFAULT_TIMEOUTS)), facts.pop("tls", _DEFAULT_TLS), **facts)
+
+
+def a_body(data: Any) -> Any:
+    """Return the body object that the argument ``data=`` becomes; not for what becomes bytes."""
+    body = wire_body(data)
+    assert not isinstance(body, bytes | None)
+    return body
 
 
 def a_request(url: str, method: str = "GET", body: bytes | Body | None = None, **facts: Any) -> WireRequest:

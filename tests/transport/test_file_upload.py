@@ -9,28 +9,25 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import client
-from client.body import SPAN, wire_body
+from client.body import SPAN
 from client.multipart import MultipartBody, encode_multipart
 from client.transport import connection as connection_room
 from client.transport.file_span import CAN_SENDFILE
 from client.transport.pool import ConnectionPool
 from client.transport.tls import TLSSettings
 from tests.leaks import no_leaks
-from tests.scripted_server import Expect, ExpectClosed, Hold, Reset, ScriptedServer, Send, Wait
-from tests.transport.exchanging import OK, a_call, a_request
+from tests.scripted_server import Expect, ExpectClosed, Hold, ScriptedServer, Send, Wait
+from tests.transport.exchanging import OK, a_body, a_call, a_request
 
 pytestmark = pytest.mark.skipif(not CAN_SENDFILE, reason="this system has no sendfile")
 
 CONTENT = bytes(range(251)) * 10_000  # more than two spans, of which no two are alike
-REFUSED = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
-LARGE = 1 << 30  # bytes of a file with nothing in it
 
 
 @pytest.fixture
@@ -75,12 +72,6 @@ def before_each_sendfile(monkeypatch: pytest.MonkeyPatch, action: Callable[[int]
         return count
 
     monkeypatch.setattr(os, "sendfile", sendfile)
-
-
-def a_body(data: Any) -> Any:
-    body = wire_body(data)
-    assert not isinstance(body, bytes | None)
-    return body
 
 
 def sent_whole(
@@ -350,129 +341,6 @@ def test_a_file_closed_meanwhile_is_sent_to_its_end(
 
     sent_whole(scripted_server, pool, a_body(file), CONTENT, on_sent=swap)
     others[0].close()
-
-
-def test_an_answer_during_the_upload_stops_it(
-    scripted_server: ScriptedServer, pool: ConnectionPool, path: Path
-) -> None:
-    """Row C8, for a file: the rest stays here, and the connection is not used again."""
-    os.truncate(path, LARGE)
-    scripted_server.script(Expect(), Send(REFUSED), Hold())
-    told = [0]
-    with path.open("rb") as file:
-        request = a_request(scripted_server.url, "POST", a_body(file))
-        response = pool.round_trip(request, a_call(on_sent=told.append))
-
-        assert (413, b"big") == (response.status, response.read())
-        assert told[-1] <= file.tell() < LARGE
-
-
-def test_the_rest_of_an_early_answer_is_waited_for(
-    scripted_server: ScriptedServer, pool: ConnectionPool, path: Path
-) -> None:
-    """The descriptor blocks again where an upload is broken off, or the wait would pass for a timeout."""
-    os.truncate(path, LARGE)
-    go_on = threading.Event()
-    scripted_server.script(Expect(), Send(REFUSED[:-3]), Wait(go_on), Send(REFUSED[-3:]), Hold())
-    with path.open("rb") as file:
-        response = pool.round_trip(a_request(scripted_server.url, "POST", a_body(file)), a_call())
-        waker = threading.Timer(0.1, go_on.set)
-        waker.start()
-
-        assert (413, b"big") == (response.status, response.read())
-        waker.join()
-
-
-def test_a_refusal_before_the_body_leaves_the_file_alone(
-    scripted_server: ScriptedServer, pool: ConnectionPool, path: Path, counted: list[int]
-) -> None:
-    scripted_server.script(Expect(), Send(REFUSED), ExpectClosed())
-    with path.open("rb") as file:
-        request = a_request(scripted_server.url, "PUT", a_body(file))
-        request.headers.append((b"Expect", b"100-continue"))
-        assert 413 == pool.round_trip(request, a_call(expect=True)).status
-
-        assert 0 == file.tell()
-    assert [] == counted
-
-
-def test_a_reset_during_the_upload_says_how_far_it_came(
-    scripted_server: ScriptedServer, pool: ConnectionPool, path: Path, counted: list[int]
-) -> None:
-    os.truncate(path, LARGE)
-    scripted_server.script(Expect(body=300_000), Reset())
-    with path.open("rb") as file, pytest.raises(client.ConnectionError) as caught:
-        request = a_request(scripted_server.url, "PUT", a_body(file))
-        pool.round_trip(request, a_call())
-
-    head = len(b"PUT / HTTP/1.1\r\n\r\n") + sum(len(b"".join(field)) + 4 for field in request.headers)
-    assert head + sum(counted) == caught.value.bytes_sent
-    assert sum(counted) >= 300_000
-
-
-def test_a_peer_that_reads_nothing_runs_into_the_write_timeout(
-    pool: ConnectionPool, path: Path, counted: list[int]
-) -> None:
-    os.truncate(path, LARGE)
-    with ScriptedServer() as deaf:
-        go_home = threading.Event()
-        deaf.script(Wait(go_home))
-        with path.open("rb") as file, pytest.raises(client.WriteTimeout) as caught:
-            limits = client.Timeouts(write=0.2)
-            pool.round_trip(a_request(deaf.url, "PUT", a_body(file)), a_call(timeouts=limits))
-        go_home.set()
-
-    assert ("write", 0.2) == (caught.value.phase, caught.value.seconds)
-    assert caught.value.bytes_sent > sum(counted) > 0
-
-
-def test_a_full_kernel_is_offered_more_only_when_it_has_room(
-    pool: ConnectionPool, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It looks up the pages of each offer, also those that it does not take."""
-    os.truncate(path, LARGE)
-    offers: list[tuple[int, int]] = []
-    original = os.sendfile
-
-    def sendfile(out: int, file: int, offset: int, count: int) -> int:
-        offers.append((count, 0))
-        taken = original(out, file, offset, count)
-        offers[-1] = (count, taken)
-        return taken
-
-    monkeypatch.setattr(os, "sendfile", sendfile)
-    with ScriptedServer() as deaf:
-        go_home = threading.Event()
-        deaf.script(Wait(go_home))
-        with path.open("rb") as file, pytest.raises(client.WriteTimeout):
-            pool.round_trip(
-                a_request(deaf.url, "PUT", a_body(file)), a_call(timeouts=client.Timeouts(write=0.2))
-            )
-        go_home.set()
-
-    assert len(offers) == next(number for number, (offered, taken) in enumerate(offers, 1) if taken < offered)
-
-
-def test_the_total_deadline_ends_an_upload_that_never_waits(
-    scripted_server: ScriptedServer, pool: ConnectionPool, path: Path
-) -> None:
-    os.truncate(path, 1 << 40)
-    scripted_server.script(ExpectClosed(silently=False))
-    with path.open("rb") as file, pytest.raises(client.TotalTimeout):
-        limits = client.Timeouts(total=0.3)
-        pool.round_trip(a_request(scripted_server.url, "PUT", a_body(file)), a_call(timeouts=limits))
-
-
-def test_cancelling_ends_an_upload(scripted_server: ScriptedServer, path: Path) -> None:
-    os.truncate(path, 1 << 40)
-    scripted_server.script(ExpectClosed(silently=False))
-    begun = threading.Event()
-    with client.Session(trust_env=False) as session, path.open("rb") as file:
-        future = session.submit("PUT", scripted_server.url, data=file, progress=lambda *_: begun.set())
-        assert begun.wait(5)
-        assert future.cancel()
-        with pytest.raises(CancelledError):
-            future.result(5)
 
 
 @pytest.mark.parametrize("is_kernel_timed", [True, False])
