@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Unpack
 
+    from client.download_arguments import DownloadArguments, DownloadJob
     from client.download_results import Download, DownloadResults
-    from client.downloads import DownloadArguments, DownloadJob
     from client.progress import Progress
     from client.url import URL
 
@@ -39,9 +39,10 @@ class Downloads:
             path: Of the file; of a folder to have it named by Content-Disposition or the URL, cleaned.
             progress: Called on this thread with (bytes on disk, bytes in all or None), ten times a second; or True for
                 a bar where standard error is a terminal.
-            arguments: See `client.downloads.DownloadArguments`.
+            arguments: See `client.download_arguments.DownloadArguments`.
 
         Raises:
+            InvalidRequest: An argument makes no sense.
             FileExistsError: The name is taken; with ``overwrite=True``, by something that is no file.
             HTTPError: The answer was 4xx or 5xx.
             ChecksumMismatch, BodyTooLarge, DownloadError: The file is another one, too large, or changes all the time.

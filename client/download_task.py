@@ -7,6 +7,7 @@ checks the whole and gives it its name.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from _thread import allocate_lock
@@ -124,7 +125,10 @@ class DownloadTask:
         )
         self._url_key = sha256(str(prepared.url).partition("#")[0].encode()).hexdigest()
         self._given = os.fspath(path)
-        self._name = "" if Path(self._given).is_dir() else Path(self._given).name
+        is_folder = Path(self._given).is_dir()
+        if self._given.endswith(os.sep) and not is_folder:
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", self._given)
+        self._name = "" if is_folder else Path(self._given).name
         self._folder: Folder | None = None
         self._file: DownloadFile | None = None
         self._ranges = True

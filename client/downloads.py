@@ -13,31 +13,28 @@ from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
+from client.download_arguments import arguments_of, check_arguments
 from client.download_plan import StartAgain
 from client.download_results import Download, DownloadResults, FailedDownload
 from client.download_task import DownloadTask
 from client.exceptions import InvalidRequest, SessionClosed
-from client.jobs import several
+from client.jobs import attach_request, several
 from client.progress import Row, shown
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
 
+    from client.download_arguments import DownloadJob
     from client.download_plan import Part
     from client.progress import Progress
-    from client.retries import Retry
     from client.session import Session
-    from client.timeouts import TimeoutTypes
     from client.transport.cancel import CancelToken
-    from client.transport.tls import CertTypes, VerifyTypes
-    from client.transport.wire import Proxy
     from client.workers import RequestFuture
 
-__all__ = ["DownloadArguments", "DownloadJob", "download", "download_many"]
+__all__ = ["download", "download_many"]
 
 #: Seconds between two calls of a progress callback, and that workers get to let go when the caller is interrupted.
 PROGRESS_SECONDS: Final = 0.1
@@ -47,50 +44,10 @@ PATIENCE: Final = 5.0
 LOOK_AHEAD: Final = 2
 
 
-class DownloadArguments(TypedDict, total=False):
-    """What `Session.download` takes beside URL, path and ``progress``."""
-
-    parts: int | Literal["auto"]
-    """How many connections: ``"auto"`` (default) one for 8 MiB, at most 8; a number is honoured down to 1 MiB each."""
-    resume: bool
-    """Go on with what an earlier call left, and leave what came if this one fails. Default True."""
-    checksum: str | None
-    """``"sha256:<hex>"``: what the file must have; ``"sha256"``: only compute it. Default None."""
-    overwrite: bool
-    """Replace an existing file (or link, never what it points to), and keep its mode. Default False."""
-    max_size: int | None
-    """Most bytes of the file; more raises `BodyTooLarge`. Up to it, room is reserved. Default: the session's limit."""
-    params: Any
-    """Added to the URL's query."""
-    headers: Mapping[str, str | bytes | None] | None
-    """Header fields; not Range or If-Range."""
-    cookies: Any
-    """Cookies for these requests."""
-    auth: Any
-    """(user, password), an object of `client.auth`, or a callable on the prepared request."""
-    timeout: TimeoutTypes
-    """As everywhere; ``Timeouts(total=...)`` limits the whole download."""
-    allow_redirects: bool
-    """Follow redirects. Default True."""
-    proxies: Mapping[str, str | Proxy | None] | None
-    """Scheme, ``"all"`` or ``"scheme://host"`` to a proxy URL."""
-    verify: VerifyTypes | None
-    """Whom to trust under TLS."""
-    cert: CertTypes
-    """Client certificate."""
-    retries: int | Retry | None
-    """Further attempts, for each request and for each part's body; a part goes on where it broke off."""
-    hooks: Mapping[str, Any] | None
-    """Called with each response."""
-
-
-#: A (url, path) pair, a mapping of `Session.download`'s arguments, or a `FailedDownload`.
-DownloadJob: TypeAlias = "tuple[str, str | os.PathLike[str]] | Mapping[str, Any] | FailedDownload"
-
-
 def download(session: Session, progress: Progress, arguments: Mapping[str, Any]) -> Download:
     """Fetch one file; see `Session.download`."""
     session._pool().refuse_own_worker()
+    check_arguments(arguments)
     news: SimpleQueue[Any] = SimpleQueue()
     task = DownloadTask(session, _announcer(news), **arguments)
     with shown(progress) as show:
@@ -118,6 +75,7 @@ def download_many(
     if isinstance(jobs, FailedDownload):
         raise InvalidRequest("jobs= must be an iterable of jobs, not one FailedDownload; it goes into a list")
     jobs = several(jobs)
+    check_arguments(arguments)
     if executor is not None:
         return _download_elsewhere(session, jobs, executor, progress, arguments)
     news: SimpleQueue[Any] = SimpleQueue()
@@ -126,12 +84,13 @@ def download_many(
 
     def tasks() -> Iterator[DownloadTask]:
         for job in jobs:
-            merged = {**arguments, **_arguments_of(job)}
+            merged = {**arguments, **arguments_of(job)}
             try:
+                check_arguments(merged)
                 task = DownloadTask(session, _announcer(news), **merged)
             except (
                 OSError,
-                ValueError,
+                TypeError,
             ) as error:  # what is wrong with one job's arguments is that job's failure
                 results.failed.append(FailedDownload(merged["url"], merged["path"], error, merged))
             else:
@@ -180,8 +139,18 @@ def _download_elsewhere(
     def so_far() -> str:
         return f"{len(results.done)} done, {len(results.failed)} failed"
 
-    merged = ({**arguments, **_arguments_of(job)} for job in jobs)
-    run_downloads(session, executor, merged, arguments, progress, finished, so_far)
+    def sensible() -> Iterator[Mapping[str, Any]]:
+        for job in jobs:
+            merged = {**arguments, **arguments_of(job)}
+            try:
+                check_arguments(merged)
+            except (OSError, TypeError) as error:
+                attach_request(error, {"url": merged["url"]})
+                finished(merged, error)
+            else:
+                yield merged
+
+    run_downloads(session, executor, sensible(), arguments, progress, finished, so_far)
     return results
 
 
@@ -194,23 +163,6 @@ def _sum(results: DownloadResults, under_way: Iterable[DownloadTask], title: str
     sizes = [task.size for task in under_way]
     total = None if None in sizes else done + sum(size or 0 for size in sizes)
     return Row(title, done + sum(task.received for task in under_way), total)
-
-
-def _arguments_of(job: Any) -> Mapping[str, Any]:
-    """Return *job* as arguments of `Session.download`.
-
-    Raises:
-        InvalidRequest: It has none of the forms.
-    """
-    if isinstance(job, FailedDownload):
-        return job.job
-    if isinstance(job, tuple) and len(job) == 2:
-        return {"url": job[0], "path": job[1]}
-    if isinstance(job, dict) and "url" in job and "path" in job:
-        return job
-    raise InvalidRequest(
-        "a job must be a (url, path) pair or a dict with url, path and arguments of download()"
-    )
 
 
 def _announcer(news: SimpleQueue[Any]) -> Callable[[DownloadTask, list[Part]], None]:

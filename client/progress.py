@@ -10,6 +10,8 @@ import sys
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from client.exceptions import InvalidRequest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -48,7 +50,12 @@ def shown(progress: Progress, stream: IO[str] | None = None) -> Iterator[Show | 
     Args:
         progress: As the caller gave it; a callback gets what the sum says.
         stream: Where to write; None is standard error. Nothing is written unless it is a terminal.
+
+    Raises:
+        InvalidRequest: *progress* is something else.
     """
+    if progress is not None and not isinstance(progress, bool) and not callable(progress):
+        raise InvalidRequest(f"progress={progress!r:.60}: expected a function, True, False or None")
     stream = sys.stderr if stream is None else stream
     if callable(progress):
         yield lambda whole, _rows: progress(whole.done, whole.total)

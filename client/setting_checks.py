@@ -75,6 +75,7 @@ def _has_adapters(value: Any) -> bool:
     )
 
 
+_SWITCH: Final = Expected(lambda value: isinstance(value, bool), "True or False")
 _FUNCTION: Final = Expected(_is_function_or_none, "a function or None")
 
 EXPECTED: Final[dict[str, Expected]] = {
@@ -87,14 +88,17 @@ EXPECTED: Final[dict[str, Expected]] = {
     "hooks": Expected(lambda value: isinstance(value, Mapping), "a mapping"),
     "idempotent": Expected(lambda value: value is None or isinstance(value, bool), "True, False or None"),
     "max_body": Expected(_is_count_or_none, "a number of bytes or None"),
+    "max_size": Expected(_is_count_or_none, "a number of bytes or None"),
     "max_ratio": Expected(_is_ratio_or_none, "a number above 0 or None"),
     "max_redirects": Expected(_is_count, "a number of hops"),
     "on_informational": _FUNCTION,
     "on_retry": _FUNCTION,
+    "overwrite": _SWITCH,
     "progress": _FUNCTION,
     "proxies": Expected(lambda value: value is None or isinstance(value, Mapping), "a mapping or None"),
     "redirect_headers": Expected(_has_names, "names of header fields"),
     "trace": _FUNCTION,
+    "resume": _SWITCH,
     "transport": Expected(
         lambda value: value is None or callable(getattr(value, "round_trip", None)),
         "an object with round_trip() and close()",

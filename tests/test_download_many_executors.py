@@ -74,6 +74,8 @@ def test_what_failed_is_told_and_can_be_tried_again(
         (f"{server.url}/status/404", tmp_path / "missing"),
         ("no URL", tmp_path / "nonsense"),
         {"url": url, "path": tmp_path / "odd", "checksum": "crc32:0"},
+        {"url": url, "path": tmp_path / "unknown", "data": b""},
+        {"url": url, "path": ""},
         (url, tmp_path / "taken"),
     ]
     with kind() as pool:
@@ -87,6 +89,7 @@ def test_what_failed_is_told_and_can_be_tried_again(
     assert ["fine"] == [done.path.name for done in results.done]
     assert {
         "missing": "HTTPError", "nonsense": "MissingSchema", "odd": "InvalidRequest", "taken": "FileExistsError",
+        "unknown": "TypeError", "": "InvalidRequest",
     } == failed  # fmt: skip
     assert all(one.error.request.method == "GET" for one in results.failed)  # type: ignore[attr-defined]  # also OSErrors
     assert ([], 1) == (again.failed, len(again.done))

@@ -351,14 +351,39 @@ def test_the_total_timeout_is_that_of_the_whole_download(
     "arguments",
     [
         {"parts": 0}, {"checksum": "md5:0"}, {"checksum": "sha256:xyz"}, {"headers": {"range": "bytes=0-1"}},
-        {"headers": {"If-Range": '"x"'}},
+        {"headers": {"If-Range": '"x"'}}, {"headers": 5}, {"max_size": -1}, {"max_size": "9"}, {"overwrite": "no"},
+        {"resume": None}, {"progress": 5}, {"path": None}, {"path": b"out"}, {"path": ""}, {"path": "a\0b"},
     ],
 )  # fmt: skip
 def test_arguments_that_make_no_sense_are_refused(
-    session: client.Session, tmp_path: Path, arguments: Any
+    session: client.Session, origin: RangeServer, tmp_path: Path, arguments: Any
 ) -> None:
     with pytest.raises(client.InvalidRequest):
-        session.download("http://127.0.0.1:1/", tmp_path / "out", **arguments)
+        session.download(**{"url": origin.url, "path": tmp_path / "out", **arguments})
+
+    assert ([], []) == (origin.asked, list(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize("name", ["data", "json", "stream", "method", "max_body", "nonsense"])
+def test_what_is_no_argument_of_a_download_is_refused(
+    session: client.Session, tmp_path: Path, name: str
+) -> None:
+    arguments: Any = {name: None}
+    for call in (
+        lambda: session.download("http://127.0.0.1:1/", tmp_path / "out", **arguments),
+        lambda: session.download_many([], **arguments),
+    ):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+            call()
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_a_file(
+    session: client.Session, origin: RangeServer, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        session.download(origin.url, f"{tmp_path}/folder/")
+
+    assert [] == list(tmp_path.iterdir())
 
 
 # -- going on ---------------------------------------------------------------------------------------------------
