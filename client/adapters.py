@@ -79,6 +79,7 @@ class HTTPAdapter(BaseAdapter):
     __attrs__: ClassVar[list[str]] = ["max_retries", "_pool_connections", "_pool_maxsize", "_pool_block"]
 
     poolmanager: Any
+    proxy_manager: dict[str, Any]
     _ssl_context: Any
     _tls: dict[TLSSettings, TLSSettings]
     _is_around = False
@@ -92,6 +93,7 @@ class HTTPAdapter(BaseAdapter):
     ) -> None:
         """Open nothing yet."""
         self.max_retries: Retry = Retry.of(max_retries)
+        self.proxy_manager = {}  # requests' pools for proxies, which others empty; `poolmanager` has all connections
         self._pool_connections = pool_connections
         self._pool_maxsize = pool_maxsize
         self._pool_block = pool_block
@@ -145,7 +147,9 @@ class HTTPAdapter(BaseAdapter):
         """
         if source_address is not None and source_address[1]:
             raise InvalidRequest("source_address: the port must be 0")
+        self._pool_connections, self._pool_maxsize, self._pool_block = connections, maxsize, block
         self._ssl_context = ssl_context
+        before = self.__dict__.get("poolmanager")
         limits = DEFAULT_LIMITS._replace(idle=max(connections, maxsize))
         self.poolmanager = ConnectionPool(
             limits._replace(per_origin=maxsize) if block else limits,
@@ -154,6 +158,8 @@ class HTTPAdapter(BaseAdapter):
                 socket_options=socket_options,
             ),
         )
+        if isinstance(before, ConnectionPool):  # resized, by another library: it stays bound to its session
+            self._obey(before)
 
     def send(
         self,

@@ -74,12 +74,13 @@ class Mounts:
             self.adapters[shorter] = self.adapters.pop(shorter)  # to the end; any dict may be assigned
 
     def get_adapter(self, url: str) -> BaseAdapter:
-        """Return the adapter for *url*, that of the longest prefix.
+        """Return the adapter for *url*, or for all that begin with it (``"https://"``): that of the longest prefix.
 
         Raises:
             InvalidSchema: There is none.
+            InvalidURL, MissingSchema: There is none, and *url* is no URL either.
         """
-        text = str(parse_url(url)).lower()
+        text = url.lower()
         for prefix, adapter in self.adapters.items():
             if text.startswith(prefix.lower()):
                 return adapter

@@ -60,7 +60,7 @@ class Response(ResponseHead):
     written for requests do. True if `ok`; iterates over the body; a context manager that closes itself.
     """
 
-    #: requests' list of what is pickled, which caches copy; here it is `_PICKLED`.
+    #: requests' list of what is pickled, which caches copy and hooks extend; here `_PICKLED` is as well.
     __attrs__: ClassVar[list[str]] = [
         "_content", "status_code", "url", "headers", "history", "encoding", "reason", "cookies", "elapsed", "request",
     ]  # fmt: skip
@@ -417,7 +417,7 @@ class Response(ResponseHead):
                 self.content  # noqa: B018  # reads it
             except RequestException:
                 pass
-        state = {name: getattr(self, name) for name in _PICKLED}
+        state = {name: getattr(self, name, None) for name in (*_PICKLED, *self.__attrs__)}
         state["_content"] = self._content
         state["_gone"] = self._content is False
         return state

@@ -95,6 +95,17 @@ def test_mounting_is_no_way_round_an_address_filter(no_leaks: None) -> None:
         assert 0 == server.stats.connections
 
 
+def test_resizing_an_adapters_pool_is_no_way_round_it_either(no_leaks: None) -> None:
+    """As requests-futures does with more than ten workers."""
+    with LoopbackServer() as server, client.Session(address_filter=lambda address: False) as session:
+        adapter = session.get_adapter("http://")
+        assert isinstance(adapter, HTTPAdapter)
+        adapter.init_poolmanager(20, 20, block=True)
+        with pytest.raises(client.AddressNotAllowed):
+            session.get(server.url)
+        assert (0, []) == (server.stats.connections, list(adapter.proxy_manager))
+
+
 def test_a_mounted_adapter_asks_the_sessions_resolver(no_leaks: None) -> None:
     with LoopbackServer() as server, client.Session(resolver=lambda host, port: ["127.0.0.1"]) as session:
         session.mount("http://", HTTPAdapter())
@@ -122,6 +133,18 @@ def test_a_session_over_a_transport_has_adapters_around_it() -> None:
     )
     session.adapters["http://"] = Seen.around(session._transport)
     assert "/c" == session.get("http://h.test/c").text
+
+
+def test_an_adapter_is_found_by_the_beginning_of_a_url() -> None:
+    session = client.Session()
+    adapter = HTTPAdapter()
+    session.mount("https://API.test/", adapter)
+
+    assert session.adapters["http://"] is session.get_adapter("http://")
+    assert session.adapters["https://"] is session.get_adapter("HTTPS://")
+    assert adapter is session.get_adapter("https://api.TEST/v1")
+    with pytest.raises(client.InvalidSchema):
+        session.get_adapter("other://h.test/")
 
 
 def test_get_adapter_can_be_overridden() -> None:

@@ -332,6 +332,10 @@ def test_a_subclass_of_response_can_be_looked_at_as_attrs_does() -> None:
     )
     copied = {name: getattr(response, name) for name in Cached.__attrs__}
     assert (200, b"text", response.request) == (copied["status_code"], copied["_content"], copied["request"])
+    # How requests-futures brings something home from another process.
+    response.__attrs__ = [*response.__attrs__, "data"]  # type: ignore[misc]  # the idea
+    response.data = "set by a hook"  # type: ignore[attr-defined]  # as above
+    assert "set by a hook" == pickle.loads(pickle.dumps(response)).data
 
 
 class BlockAll(CookiePolicy):
