@@ -191,18 +191,25 @@ class HTTPDigestAuth(AuthBase):
 
     Raises:
         TypeError: Not str.
-        InvalidHeader: The user name holds a control character. Found here, since it would otherwise show only when a
-            server has asked for it.
+        InvalidHeader: The user name holds a control character, or one of them a lone surrogate. Found here, since it
+            would otherwise show only when a server has asked for it.
     """
 
     def __init__(self, username: str, password: str) -> None:
         """Hold the credentials; nothing is known yet."""
         if not all(isinstance(text, str) for text in (username, password)):
-            raise TypeError("user name and password of Digest must be str: the server chooses their charset")
+            raise TypeError(
+                "user name and password of Digest must be str: they are sent in more forms than one"
+            )
         if any(ord(char) < 0x20 or char == "\x7f" for char in username):
             raise InvalidHeader(
                 "the user name of Digest holds a control character, which no header field can carry"
             )
+        try:
+            f"{username}{password}".encode()
+        except UnicodeEncodeError:
+            message = "the user name or password of Digest holds a lone surrogate, which UTF-8 cannot encode"
+            raise InvalidHeader(message) from None
         self.username = username
         self.password = password
         self._known: dict[tuple[str, str, int], _Known] = {}
