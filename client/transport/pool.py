@@ -272,12 +272,12 @@ class ConnectionPool:
         with self._lock:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+        self._reap()  # a finaliser may have rung this very waiter's bell, for the next one as well
         if (connection := waiter.connection) is not None and connection in self._open:
             self.discard(connection, "the call that it was meant for has ended")
-            return
-        if connection is not None:
-            connection.close()
-        if waiter.has_slot:
+        elif waiter.has_slot:
+            if connection is not None:
+                connection.close()
             self._free_slot(waiter.key)
 
     def _pool_timeout(self, key: Any, budget: Budget) -> Timeout:

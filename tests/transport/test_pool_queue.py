@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from typing import Any
 
 import pytest
 
@@ -108,6 +110,35 @@ def test_waiting_ends_with_a_pool_timeout_that_says_who_holds_the_connections(
     assert "1 of 1 connections to this origin" in str(caught.value)
     assert 0 == len(pool._waiters)
     held.close()
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_who_gives_up_passes_on_what_a_finaliser_told_him(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first in the queue is told of a dropped response in the moment in which he leaves; the next one waits on."""
+    pool = ConnectionPool(PoolLimits(per_origin=1))
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), ExpectClosed())
+    scripted_server.answer(OK)
+    dropped = [pool.round_trip(a_request(scripted_server.url), a_call())]
+    next_one: list[tuple[threading.Thread, list[Any]]] = []
+    pool_timeout = ConnectionPool._pool_timeout
+
+    def drop_and_give_up(pool: ConnectionPool, key: Any, budget: Any) -> Any:
+        next_one.append(in_thread(lambda: pool.round_trip(a_request(scripted_server.url), a_call()).read()))
+        wait_for_waiters(pool, 2)
+        dropped.clear()
+        gc.collect()
+        return pool_timeout(pool, key, budget)
+
+    monkeypatch.setattr(ConnectionPool, "_pool_timeout", drop_and_give_up)
+    with pytest.raises(PoolTimeout):
+        pool.round_trip(a_request(scripted_server.url), a_call(timeouts=Timeouts(pool=0.05)))
+
+    thread, outcome = next_one[0]
+    thread.join(10)
+    assert [b"ok"] == outcome
+    pool.close()
     assert (0, 0, 0) == counts(pool)
 
 
