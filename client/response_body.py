@@ -104,7 +104,7 @@ class ResponseBody:
     ) -> None:
         """Read nothing yet."""
         self._check = check
-        self.read_wire = read
+        self.read_wire: Callable[[int], bytes] = read
         self._close = close
         self._attach = attach
         self._codings = codings

@@ -48,7 +48,8 @@ class LengthReader(NothingToRead):
 
     def __init__(self, buffer: ReceiveBuffer) -> None:
         self._buffer = buffer
-        self._length = self.left = 0
+        self._length = 0
+        self.left: int = 0
 
     def begin(self, length: int) -> LengthReader:
         """Begin with a body of *length* bytes; return this very reader."""
