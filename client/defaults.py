@@ -16,7 +16,7 @@ from client.call_options import CallOptions
 from client.cookies import RequestsCookieJar, cookiejar_from_dict
 from client.decoders import ACCEPT_ENCODING
 from client.environment import Environment
-from client.exceptions import InvalidRequest
+from client.exceptions import InvalidHeader, InvalidRequest
 from client.exchange import add_cookies
 from client.headers import CaseInsensitiveDict, encode_fields, with_fields
 from client.merging import merge_headers, merge_hooks, merge_params, merge_proxies
@@ -63,6 +63,12 @@ _WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_kept"})
 #: Methods that may be replaced on a session, by a test's double or a caller with defaults of his own.
 _SEAMS: Final = frozenset({"request", "send", "get_adapter"})
 
+#: Settings that go into what is kept.
+_KEPT: Final = (
+    "auth", "base_url", "cert", "headers", "max_body", "max_ratio", "max_redirects", "on_retry", "retries", "stream",
+    "timeout",
+)  # fmt: skip
+
 #: The key of the header block among what is kept; the others are values of ``timeout=``.
 _FIELDS: Final = "fields"
 
@@ -101,7 +107,7 @@ class Defaults:
     def _begin(self) -> None:
         """Start with nothing worked out."""
         self._lock = allocate_lock()
-        self._is_patched = False
+        self.__dict__.setdefault("_is_patched", False)  # a subclass may have begun before us
         self._environment: Environment | None = None
         self._tls: dict[TLSSettings, TLSSettings] = {}
         #: By ``timeout=``: the options of calls that bring nothing else, with the proxies that they hold for; and by
@@ -286,9 +292,9 @@ class Defaults:
             and self.base_url is None
             and self.auth is None
             and self._surroundings().netrc is None
-            and not any(name.decode() in headers for name in _NOT_REUSABLE)
+            and _tells_changes(type(self))
         ):
-            fields = encode_fields([(name, value) for name, value in headers.items() if value is not None])
+            fields = _encode_plain(headers)
         keep[_FIELDS] = kept = (plain, version, fields)
         return kept
 
@@ -353,7 +359,12 @@ class Defaults:
             max_codings=self._response_limits.codings,
             on_retry=self.on_retry,
         )
-        if is_plain and not self.stream and (timeout in kept or len(kept) < _MAX_KEPT_OPTIONS):
+        if (
+            is_plain
+            and not self.stream
+            and (timeout in kept or len(kept) < _MAX_KEPT_OPTIONS)
+            and _tells_changes(type(self))
+        ):
             kept[timeout] = (options, proxies_seen)
         return options
 
@@ -388,6 +399,25 @@ def quick_request(method: str, url: URL, fields: list[tuple[bytes, bytes]]) -> P
     request.body = request.trailers = request._headers = None
     request._auth = request._own_cookies = request._hooks = None
     return request
+
+
+def _encode_plain(headers: CaseInsensitiveDict) -> list[tuple[bytes, bytes]] | None:
+    """Return *headers* encoded; None if that is for the long way.
+
+    There, a call's own fields may take the place of a wrong one, and those that a request works out are checked.
+    """
+    try:
+        fields = encode_fields([(name, value) for name, value in headers.items() if value is not None])
+    except InvalidHeader:
+        return None
+    # As the wire has them: to the dict, "Host" and b"Host" are two.
+    names = {name.lower() for name, _ in fields}
+    return fields if len(names) == len(fields) and names.isdisjoint(_NOT_REUSABLE) else None
+
+
+def _tells_changes(cls: type[Defaults]) -> bool:
+    """Say whether no setting changes but by being set: a property of a subclass may, say for each thread its own."""
+    return not any(hasattr(getattr(cls, name, None), "__get__") for name in _KEPT)
 
 
 def default_headers() -> CaseInsensitiveDict:

@@ -130,6 +130,105 @@ def test_a_seam_that_is_replaced_later_is_used(verb: str, seam: str, monkeypatch
     assert 2 == len(transport.requests)
 
 
+def test_a_seam_that_a_subclass_replaces_before_it_begins_is_used() -> None:
+    urls = []
+
+    class Early(client.Session):
+        def __init__(self, **settings: Any) -> None:
+            self.send = self.noted  # type: ignore[method-assign]  # what a double does
+            super().__init__(**settings)
+
+        def noted(self, request: client.PreparedRequest, **keywords: Any) -> client.Response:
+            urls.append(request.url)
+            return client.Session.send(self, request, **keywords)
+
+    session = Early(transport=MockTransport(lambda request: MockResponse()))
+    for _ in range(3):
+        session.get("http://h.test/")
+
+    assert ["http://h.test/"] * 3 == urls
+
+
+@pytest.mark.parametrize("keywords", [{}, {"params": {"a": "b"}}, {"headers": {"X-B": "c"}}])
+def test_a_setting_that_is_a_property_of_a_subclass_is_asked_for_each_call(keywords: dict[str, Any]) -> None:
+    """A token that is renewed, or one for each thread: nobody sets anything, and it is another."""
+    token, password = ["1"], [""]
+
+    class Renewed(client.Session):
+        @property
+        def headers(self) -> Any:
+            return client.structures.CaseInsensitiveDict({"X-Token": token[-1]})
+
+        @headers.setter
+        def headers(self, headers: Any) -> None:
+            assert headers
+
+    class Signed(client.Session):
+        @property
+        def auth(self) -> Any:
+            return ("user", password[-1]) if password[-1] else None
+
+        @auth.setter
+        def auth(self, auth: Any) -> None:
+            assert auth is None
+
+    class Limited(client.Session):
+        @property
+        def max_body(self) -> int | None:
+            return len(password[-1]) or None
+
+        @max_body.setter
+        def max_body(self, max_body: int | None) -> None:
+            assert max_body is None
+
+    transport = MockTransport(lambda request: MockResponse(body="much more"))
+    renewed, signed, limited = (kind(transport=transport) for kind in (Renewed, Signed, Limited))
+    for _ in range(2):
+        renewed.get("http://h.test/", **keywords)
+        signed.get("http://h.test/", **keywords)
+        limited.get("http://h.test/", **keywords)
+    token.append("2")
+    password.append("secret")
+    renewed.get("http://h.test/", **keywords)
+    signed.get("http://h.test/", **keywords)
+
+    assert "2" == transport.requests[-2].headers["X-Token"]
+    assert "Basic dXNlcjpzZWNyZXQ=" == transport.requests[-1].headers["Authorization"]
+    with pytest.raises(client.BodyTooLarge):
+        limited.get("http://h.test/", **keywords)
+
+
+@pytest.mark.parametrize("wrong", ["a\r\nb", 5])
+def test_a_wrong_header_of_a_session_counts_only_where_it_is_sent(wrong: Any) -> None:
+    session, transport = mocked()
+    session.headers["X-A"] = wrong
+    session.get("http://h.test/", headers={"x-a": "right"})
+    session.get("http://h.test/", headers={"X-A": None})
+
+    assert ["right", None] == [sent.headers.get("X-A") for sent in transport.requests[-2:]]
+    for verb in (session.get, session.post):
+        with pytest.raises(client.InvalidHeader, match="X-A"):
+            verb("http://h.test/")
+
+
+@pytest.mark.parametrize(
+    "keywords", [{}, {"params": {"a": "b"}}, {"headers": {"X-B": "c"}}, {"headers": {"x-a": "2"}}]
+)
+def test_a_header_name_as_bytes_is_the_name_as_str_on_every_way(keywords: dict[str, Any]) -> None:
+    session, transport = mocked()
+    session.headers["X-A"] = "1"
+    session.headers[b"x-A"] = "2"  # type: ignore[index]  # what else it is
+    session.headers[b"hOst"] = "virtual.test"  # type: ignore[index]  # as above
+    session.headers[b"Content-Length"] = "7"  # type: ignore[index]  # as above
+    session.post("http://h.test/", data=b"abc", **keywords)
+
+    headers = transport.requests[-1].headers
+
+    assert [["2"], ["virtual.test"], ["3"]] == [
+        headers.get_list(name) for name in ("x-a", "host", "content-length")
+    ]
+
+
 def test_a_subclass_gets_the_calls_of_its_verbs() -> None:
     urls = []
 
