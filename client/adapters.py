@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from client.call_options import CallOptions
 from client.exceptions import InvalidRequest, InvalidSchema
-from client.exchange import transact
 from client.headers import CaseInsensitiveDict
 from client.response import Response
 from client.retries import Retry
 from client.seams import note_adapter, timeout_of
 from client.timeouts import DEFAULT_TIMEOUTS, Deadline, Timeouts
+from client.transaction import transact
 from client.transport.dialer import NetworkOptions
 from client.transport.pool import DEFAULT_LIMITS, ConnectionPool
 from client.transport.tls import TLSSettings

@@ -8,44 +8,28 @@ is a policy that decides; only this room acts on what they say.
 
 from __future__ import annotations
 
-from os import urandom
-from sys import modules
-from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final
+from time import time
+from typing import TYPE_CHECKING, Any
 
 from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
-from client.logs import DEBUG, logger
 from client.prepared import USUAL_METHODS, checked_method
 from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
-from client.response import Response
-from client.retries import (
-    REQUEST_TIMEOUT,
-    Attempt,
-    closed_while_idle,
-    declared_idempotent,
-    may_resend,
-    why_not_resent,
-)
 from client.seams import call_hooks, send_through
-from client.transport.cancel import CancelToken
+from client.transaction import is_replayable, let_go, transact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from logging import Logger
-
     from client.call_options import CallOptions
+    from client.cookies import RequestsCookieJar
     from client.defaults import Defaults
     from client.request import PreparedRequest
+    from client.response import Response
     from client.session import Session
-    from client.timeouts import Deadline
-    from client.transport.wire import Body, Call, Transport, WireRequest, WireResponse
+    from client.transport.cancel import CancelToken
+    from client.transport.wire import Call
     from client.url import URL
 
-__all__ = ["add_cookies", "keep_cookies", "next_request", "run", "transact"]
-
-#: The answer of a peer that does not do ``Expect: 100-continue`` (RFC 9110 section 15.5.18).
-_EXPECTATION_FAILED: Final = 417
+__all__ = ["add_cookies", "keep_cookies", "next_request", "run"]
 
 
 def run(
@@ -80,20 +64,20 @@ def run(
         redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
         if redirect is None:
             break
-        following = _following(session, request, redirect)
+        following = _following(session, request, redirect, response)
         if not options.allow_redirects:
             response._next = following
             break
         response._history = history.copy()
         history.append(response)
-        _let_go(response)
+        let_go(response)
         if call.trace is not None:
             call.trace("redirect", {"status": response.status_code, "url": redirect.url.redacted})
         hops += 1
         if hops > options.max_redirects:
             message = f"Exceeded {options.max_redirects} redirects."
             raise TooManyRedirects(message, response=response, request=request)
-        if redirect.keep_body and not _is_replayable(following.wire_body()):
+        if redirect.keep_body and not is_replayable(following.wire_body()):
             message = "the redirect needs the body once more, and it was used up by the first request"
             raise UnrewindableBodyError(message, response=response, request=following)
         request = following
@@ -129,7 +113,7 @@ def _with_auth(
                 return response
             response._history = history.copy()
             history.append(response)
-            _let_go(response)
+            let_go(response)
     finally:
         flow.close()
 
@@ -171,269 +155,11 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
 
 def keep_cookies(session: Session, url: URL, response: Response) -> None:
     """Store the cookies that *response* sets, the answer of *url*, in the session's jar."""
-    set_cookies = [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
-    session.cookies.store(url, set_cookies, time())
+    session.cookies.store(url, _set_cookies(response), time())
 
 
-def transact(transport: Transport, request: PreparedRequest, options: CallOptions, call: Call) -> Response:
-    """Do one transaction, with the resend that is always safe and the retries that the caller asked for.
-
-    Returns:
-        The response of this very URL; its body is read unless the call streams, or unless it is a redirect's.
-
-    Raises:
-        RequestException: ``request`` and ``attempts`` are set.
-    """
-    wire_request = request.for_wire()
-    progress = options.progress
-    if wire_request.body is not None:
-        _prepare_upload(request, wire_request, wire_request.body, options, call)
-        progress = None  # one callback tells of one direction
-    tries: _Tries | None = None
-    while True:
-        started = monotonic()
-        try:
-            round_trip = transport.round_trip if call.began is None else _resumer(transport)
-            response = Response._from_wire(
-                round_trip(wire_request, call), request, options, started, progress
-            )
-            if call.cancel is not None or call.deadline.expires_at is not None:
-                response._check = call.check  # decoding takes time as well
-            call.began = call.began or started
-            if response.status_code == REQUEST_TIMEOUT:
-                tries = tries or _Tries(transport, wire_request, options, call)
-                if tries.go_on_instead_of(response):
-                    continue
-            if not options.stream and response.status_code not in REDIRECT_STATUSES:
-                # Now, since a body that breaks off is a reason to try again. As `content` does it, a call less.
-                response._content = response._read_content()
-        except RequestException as error:
-            if error.request is None:
-                error.request = request
-            elif error.request is not request:
-                raise  # of a call inside this one, that its body or a callback made: it says nothing of ours
-            _tell_failure(error, wire_request)
-            call.began = call.began or started
-            tries = tries or _Tries(transport, wire_request, options, call)
-            tries.go_on_after(error)
-            continue
-        if "logging" in modules:  # who asks for a logger would find it out as well, for a price
-            log = logger("client.exchange")
-            if log is not None and log.isEnabledFor(DEBUG):
-                _tell_response(log, response, wire_request)
-        if call.expect and response.status_code == _EXPECTATION_FAILED:
-            _let_go(response)
-            wire_request.headers = [field for field in wire_request.headers if field[0].lower() != b"expect"]
-            call.expect = False
-            continue
-        if options.retries is not None and response.status_code in options.retries.status_forcelist:
-            tries = tries or _Tries(transport, wire_request, options, call)
-            if tries.wants_another_than(response):
-                _let_go(response)
-                tries.wait()
-                continue
-        if tries is not None:
-            response.attempts = tuple(tries.history)
-            call.fresh = False
-        return response
-
-
-def _resumer(transport: Transport) -> Callable[[WireRequest, Call], WireResponse]:
-    """Return what does a call's further round trips: a pool knows whether it was aborted between two of them."""
-    return getattr(transport, "resume", transport.round_trip)
-
-
-class _Tries:
-    """The tries of one transaction: those that failed, and whether there is another.
-
-    Attributes:
-        history: One `Attempt` for each that failed, oldest first.
-    """
-
-    def __init__(self, transport: Transport, request: WireRequest, options: CallOptions, call: Call) -> None:
-        self.history: list[Attempt] = []
-        self._transport = transport
-        self._request = request
-        self._on_retry = options.on_retry
-        self._call = call
-        self._retry = options.retries
-        self._idempotent = declared_idempotent(request.headers, options.idempotent)
-        self._replayable = _is_replayable(request.body)
-        self._may_resend = True  # once, and not on another connection that has been idle as long
-
-    def go_on_after(self, error: RequestException) -> None:
-        """Return when the next try is due, or raise what *error* comes to."""
-        request, call = self._request, self._call
-        attempt = Attempt(request.method, request.url.redacted, error=error)
-        if self._may_resend and may_resend(
-            error, request.method, idempotent=self._idempotent, replayable=self._replayable
-        ):
-            self.history.append(attempt)
-            self._may_resend = False
-            self._tell()
-            call.fresh = True
-        elif self._decide(attempt):
-            self.wait()
-        else:
-            error.attempts = tuple(self.history)
-            final = why_not_resent(error)
-            if final is error:
-                raise error
-            raise final from error
-        _let_go_of_frames(error)
-
-    def go_on_instead_of(self, response: Response) -> bool:
-        """Say whether *response* is no answer to this request, which is sent once more then."""
-        request = self._request
-        if not self._may_resend or not closed_while_idle(
-            response.status_code,
-            response.headers.get("connection") or "",
-            reused=getattr(response._wire, "reused", False),
-            method=request.method,
-            idempotent=self._idempotent,
-            replayable=self._replayable,
-        ):
-            return False
-        response.close()
-        self.history.append(Attempt(request.method, request.url.redacted, status=response.status_code))
-        self._may_resend = False
-        self._tell()
-        self._call.fresh = True
-        return True
-
-    def wants_another_than(self, response: Response) -> bool:
-        """Say whether the status of *response* is worth another try."""
-        attempt = Attempt(self._request.method, self._request.url.redacted, status=response.status_code)
-        try:
-            return self._decide(attempt, response.headers.get("retry-after"))
-        except RequestException as error:
-            error.request, error.response = response.request, response
-            _let_go(response)
-            raise
-
-    def wait(self) -> None:
-        """Tell that there is another try, and wait as long as the policy says."""
-        self._tell()
-        self._call.fresh = False
-        pause = getattr(self._transport, "pause", None)
-        if pause is not None:  # a pool, which ends the wait when the session is aborted
-            pause(self.history[-1].delay, self._call)
-        else:
-            (self._call.cancel or CancelToken()).sleep(self.history[-1].delay)
-
-    def _tell(self) -> None:
-        attempt, request, call = self.history[-1], self._request, self._call
-        log = logger("client.exchange")
-        if log is not None:
-            log.info("%s %s again in %.3f s: %r", request.method, attempt.url, attempt.delay, attempt)
-        if call.trace is not None:
-            call.trace("retry", {"attempt": attempt})
-        if self._on_retry is not None:
-            self._on_retry(attempt)
-
-    def _decide(self, attempt: Attempt, retry_after: str | None = None) -> bool:
-        if self._retry is None:
-            return False
-        decision = self._retry.next(
-            attempt,
-            idempotent=self._idempotent,
-            replayable=self._replayable,
-            now=time(),
-            random=_random,
-            retry_after=retry_after,
-            remaining=_remaining(self._call.deadline),
-        )
-        if decision is None:
-            return False
-        self._retry = decision[0]
-        self.history.append(attempt)
-        return True
-
-
-def _let_go_of_frames(error: BaseException | None) -> None:
-    """Drop the tracebacks of *error*, which the response will hold as an attempt.
-
-    Their frames hold the response in turn, and one that is dropped unread would keep its connection until the
-    garbage collector came by.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
-
-
-def _tell_response(log: Logger, response: Response, request: WireRequest) -> None:
-    wire, status, seconds = response._wire, response.status_code, response.elapsed.total_seconds()
-    way = "a connection that was open" if getattr(wire, "reused", False) else "a new connection"
-    local = None if wire is None else wire.info.local
-    if isinstance(local, tuple):
-        way += f", from port {local[1]}"  # which is what `client.pool` names connections by
-    log.debug("%s %s -> %s in %.3f s on %s", request.method, request.url.redacted, status, seconds, way)
-
-
-def _tell_failure(error: RequestException, request: WireRequest) -> None:
-    log = logger("client.exchange")
-    if log is not None:
-        log.debug("%s %s failed: %r", request.method, request.url.redacted, error)
-
-
-def _remaining(deadline: Deadline) -> float | None:
-    return None if deadline.expires_at is None else max(0.0, deadline.expires_at - monotonic())
-
-
-def _random() -> float:
-    """Return a number of [0, 1). From the system: importing `random` costs more than all retries."""
-    return int.from_bytes(urandom(7)) / (1 << 56)
-
-
-def _is_replayable(body: bytes | Body | None) -> bool:
-    return body is None or isinstance(body, bytes) or body.replayable
-
-
-def _let_go(response: Response) -> None:
-    """Take in the rest of a response that is not the final one if it is short and comes soon; close it otherwise.
-
-    Its body is not decoded: a bomb in a redirect would go off here.
-    """
-    if response._wire is not None:
-        response._wire.drain()
-    else:
-        response.close()
-
-
-def _prepare_upload(
-    request: PreparedRequest, wire_request: WireRequest, body: bytes | Body, options: CallOptions, call: Call
-) -> None:
-    """Have the transport ask for ``100 Continue``, and call ``progress=`` with (bytes sent, bytes in all or None)."""
-    if options.expect or request._field("Expect") is not None:
-        _expect_continue(wire_request, options, call)
-    progress = options.progress
-    if progress is not None:
-        total = len(body) if isinstance(body, bytes) else body.length
-        call.on_sent = lambda sent: progress(sent, total)
-
-
-def _expect_continue(request: WireRequest, options: CallOptions, call: Call) -> None:
-    """Decide whether this body waits for ``100 Continue`` (RFC 9110 section 10.1.1)."""
-    body, wanted = request.body, options.expect
-    length = None if body is None else len(body) if isinstance(body, bytes) else body.length
-    call.expect = True
-    if any(name.lower() == b"expect" for name, _ in request.headers):
-        return  # the caller wrote it himself
-    if wanted is True or length is None or length >= wanted:
-        request.headers = [*request.headers, (b"Expect", b"100-continue")]
-    else:
-        call.expect = False
-
-
-def _url_of(request: PreparedRequest) -> URL:
-    """Return where *request* goes.
-
-    Raises:
-        InvalidRequest: It was never prepared.
-    """
-    if request._url is None:
-        raise InvalidRequest("The request has no URL; prepare it first", request=request)
-    return request._url
+def _set_cookies(response: Response) -> list[bytes]:
+    return [value for name, value in response._raw_fields() if name.lower() == b"set-cookie"]
 
 
 # -- between hops ---------------------------------------------------------------------------------------------
@@ -461,7 +187,7 @@ def next_request(session: Session, request: PreparedRequest, response: Response)
         RedirectError: It leads to where nobody may go.
     """
     redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
-    return None if redirect is None else _following(session, request, redirect)
+    return None if redirect is None else _following(session, request, redirect, response)
 
 
 def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | None:
@@ -470,11 +196,13 @@ def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | Non
         return follow(response.status_code, request.method or "GET", _url_of(request), response._locations())
     except RequestException as error:
         error.request, error.response = request, response
-        _let_go(response)
+        let_go(response)
         raise
 
 
-def _following(session: Session, request: PreparedRequest, redirect: Redirect) -> PreparedRequest:
+def _following(
+    session: Session, request: PreparedRequest, redirect: Redirect, response: Response
+) -> PreparedRequest:
     """Return the request of the next hop: what survives of the fields, and the body if it goes along."""
     fields = surviving_fields(request.headers, _url_of(request), redirect, session.redirect_headers)
     following = request.copy()
@@ -488,7 +216,19 @@ def _following(session: Session, request: PreparedRequest, redirect: Redirect) -
         following._at_home = False
         if following._netrc is not None and _may_ask_netrc(_url_of(request), redirect.url):
             following._netrc.authorize(following, redirect.url)
+    elif following._own_cookies is not None:
+        following._own_cookies = _not_renewed(following._own_cookies, response)
     return following
+
+
+def _not_renewed(own: RequestsCookieJar, response: Response) -> RequestsCookieJar:
+    """Return the call's *own* cookies without those that *response* sets or deletes, such as a session it rotates."""
+    names = {line.partition(b"=")[0].strip().decode("latin-1") for line in _set_cookies(response)}
+    if not names.intersection(cookie.name for cookie in own):
+        return own
+    left = own.copy()
+    left.remove_where(lambda cookie: cookie.name in names)
+    return left
 
 
 def _may_ask_netrc(source: URL, target: URL) -> bool:
@@ -498,3 +238,14 @@ def _may_ask_netrc(source: URL, target: URL) -> bool:
     another port of that host, or in the clear.
     """
     return target.host != source.host and not (source.scheme == "https" and target.scheme == "http")
+
+
+def _url_of(request: PreparedRequest) -> URL:
+    """Return where *request* goes.
+
+    Raises:
+        InvalidRequest: It was never prepared.
+    """
+    if request._url is None:
+        raise InvalidRequest("The request has no URL; prepare it first", request=request)
+    return request._url

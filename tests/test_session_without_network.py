@@ -58,6 +58,23 @@ def test_cookies_are_kept_between_two_calls() -> None:
     assert [None, "a=1"] == [request.headers.get("Cookie") for request in transport.requests]
 
 
+@pytest.mark.parametrize(("answer", "expected"), [("k=new", "other=x; k=new"), ("k=; Max-Age=0", "other=x")])
+def test_a_redirect_that_renews_a_cookie_of_the_call_is_believed(answer: str, expected: str) -> None:
+    """A server that rotates the session on its way to the page would else be shown the old one."""
+
+    def handle(request: MockRequest) -> MockResponse:
+        if request.path == "/":
+            return MockResponse(status=302, headers={"Location": "/next", "Set-Cookie": answer})
+        return MockResponse()
+
+    session, transport = session_of(handle)
+    own = client.cookies.cookiejar_from_dict({"k": "old", "other": "x"})
+    session.get("http://h.test/", cookies=own)
+
+    assert ["k=old; other=x", expected] == [request.headers["Cookie"] for request in transport.requests]
+    assert {"k": "old", "other": "x"} == own.get_dict()
+
+
 def test_a_service_that_recovers_is_tried_again() -> None:
     answers = iter([MockResponse(503), MockResponse(503), MockResponse(json={"ok": True})])
     session, transport = session_of(lambda _: next(answers), retries=client.Retry(total=3, backoff_factor=0))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from client import exchange
+from client import exchange, transaction
 from client.transport.connection import HTTPConnection
 from client.transport.pool import ConnectionPool
 from tests.soak.gauges import growth_per_minute
@@ -62,12 +62,12 @@ def mix_answers_up(monkeypatch: pytest.MonkeyPatch) -> None:
         answers.append(right(*call))
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    right = exchange.transact
+    right = transaction.transact
     monkeypatch.setattr(exchange, "transact", transact)
 
 
 def always_resend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "may_resend", lambda *_, **__: True)
+    monkeypatch.setattr(transaction, "may_resend", lambda *_, **__: True)
 
 
 def lose_the_type(monkeypatch: pytest.MonkeyPatch) -> None:
