@@ -101,8 +101,8 @@ _FURTHER: Final = {
     "requests.utils": {
         "client.headers": "CaseInsensitiveDict",
         "client.links": "parse_header_links=parse_links",
-        "client.requests_names": """default_user_agent get_auth_from_url get_environ_proxies get_netrc_auth
-            guess_filename requote_uri super_len to_native_string""",
+        "client.requests_names": """DEFAULT_CA_BUNDLE_PATH default_user_agent extract_zipped_paths get_auth_from_url
+            get_environ_proxies get_netrc_auth guess_filename requote_uri super_len to_native_string""",
         "urllib.parse": "quote unquote urlparse urlunparse",
         "urllib.request": "getproxies parse_http_list proxy_bypass",
     },

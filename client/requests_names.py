@@ -10,6 +10,8 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
+from certifi import where
+
 import client
 from client.body import FileBody
 from client.exceptions import InvalidRequest
@@ -19,6 +21,7 @@ from client.status_codes import STATUS_NAMES
 from client.url import parse_url
 
 __all__ = [
+    "DEFAULT_CA_BUNDLE_PATH",
     "DEFAULT_POOLBLOCK",
     "DEFAULT_POOLSIZE",
     "DEFAULT_POOL_TIMEOUT",
@@ -26,6 +29,7 @@ __all__ = [
     "basestring",
     "chardet",
     "default_user_agent",
+    "extract_zipped_paths",
     "get_auth_from_url",
     "get_environ_proxies",
     "get_netrc_auth",
@@ -44,6 +48,7 @@ __all__ = [
 __version__ = "2.34.2"
 __build__ = 0x023402
 
+DEFAULT_CA_BUNDLE_PATH: Final = where()
 DEFAULT_POOLBLOCK: Final = False
 DEFAULT_POOLSIZE: Final = 10
 DEFAULT_POOL_TIMEOUT: Final = None
@@ -69,6 +74,11 @@ _STRAY_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 def default_user_agent(name: str = "threadwire") -> str:
     """Return the User-Agent of a program that calls itself *name*."""
     return f"{name}/{client.__version__}"
+
+
+def extract_zipped_paths(path: str) -> str:
+    """Return *path*. Certificates inside a zip archive, which requests would unpack, have to be files here."""
+    return path
 
 
 def get_auth_from_url(url: str) -> tuple[str, str]:

@@ -14,6 +14,8 @@ import pytest
 import client
 from client.as_requests import _FURTHER, _OURS, _Module
 from client.requests_names import (
+    DEFAULT_CA_BUNDLE_PATH,
+    extract_zipped_paths,
     get_auth_from_url,
     get_environ_proxies,
     get_netrc_auth,
@@ -233,3 +235,7 @@ def test_small_ones(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
         assert "netrc" == guess_filename(file)
     assert None is guess_filename(b"")
     assert f"x/{client.__version__}" == _Module("requests.utils").default_user_agent("x")
+
+
+def test_the_roots_are_a_file() -> None:
+    assert Path(extract_zipped_paths(DEFAULT_CA_BUNDLE_PATH)).is_file()
