@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import client
 from client.transport.splice import CAN_SPLICE
-from tests.download_server import RangeServer, file_of
+from tests.download_server import Asked, RangeServer, Reply, file_of
 
 pytestmark = pytest.mark.skipif(not CAN_SPLICE, reason="the steps that are counted are Linux's")
 
@@ -74,3 +76,31 @@ def test_D7_whenever_the_disk_is_full_it_is_an_error_and_no_file_or_the_file(
     assert {WHOLE} == {size for status, size, _ in first if status != str(errno.ENOSPC)}
     assert resume or not [left for _, _, left in first if left]
     assert {f"{WHOLE} out"} == set(then)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_D10_the_name_of_a_download_that_lives_is_taken(tmp_path: Path, overwrite: bool) -> None:
+    """From its first byte on, whatever the second one asks for: what it left is not yet left behind."""
+    go_on = threading.Event()
+
+    def slow(asked: Asked, reply: Reply) -> Reply:
+        return reply if "/second" in asked.target else reply._replace(cut=1000, until=go_on)
+
+    with (
+        RangeServer(CONTENT, slow) as origin,
+        client.Session(trust_env=False, workers=4, timeout=20) as session,
+    ):
+        first = threading.Thread(target=session.download_many, args=([(origin.url, tmp_path / "out")],))
+        first.start()
+        while not list(tmp_path.glob("*.part")):
+            assert first.is_alive()
+            go_on.wait(0.005)
+        with pytest.raises(FileExistsError, match="under way"):
+            session.download(origin.url.replace("/file", "/second"), tmp_path / "out", overwrite=overwrite)
+        assert 1 == len(list(tmp_path.glob("*.part")))
+        go_on.set()
+        first.join()
+        done = session.download(origin.url.replace("/file", "/second"), tmp_path / "out", overwrite=overwrite)
+
+    assert CONTENT == done.path.read_bytes()
+    assert [done.path] == list(tmp_path.iterdir())
