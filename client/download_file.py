@@ -105,7 +105,7 @@ class DownloadFile:
         """Remove what a download left behind that was killed after *name* was given, or before there was anything."""
         try:
             left = cls._left_behind(folder, name)
-        except FileExistsError:  # it is under way, and does that itself
+        except OSError:  # it is under way, and does that itself; or it cannot be done now
             return
         if left is not None:
             left[0].close()

@@ -16,6 +16,19 @@ __all__ = ["Folder", "check_target", "exists_already", "is_plain", "is_private",
 
 _HAS_FOLDERS: Final = os.open in os.supports_dir_fd
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+#: What opening says where there is no file, a link, a folder, a device or a socket, or somebody else's.
+_NOT_OURS: Final = frozenset(
+    {
+        errno.ENOENT,
+        errno.ELOOP,
+        errno.EMLINK,
+        errno.EISDIR,
+        errno.ENXIO,
+        errno.ENODEV,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
 _NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not wait for its other end
 
 
@@ -106,11 +119,17 @@ def is_plain(name: str) -> bool:
 
 
 def open_own(folder: Folder, name: str, flags: int) -> int | None:
-    """Open a regular file that belongs to us; None if it is anything else."""
+    """Open a regular file that belongs to us; None if it is anything else.
+
+    Raises:
+        OSError: Nobody can say what it is, for want of descriptors for instance.
+    """
     try:
         descriptor = folder.open(name, flags | _NO_WAIT)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            return None
+        raise
     found = os.fstat(descriptor)
     if stat.S_ISREG(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid()):
         return descriptor

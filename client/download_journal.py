@@ -66,8 +66,11 @@ def written(journal: Journal) -> bytes:
 
 
 def read_journal(folder: Folder, name: str) -> Journal | None:
-    """Return the journal of that name; None if there is none of ours. One of ours that makes no sense is removed."""
-    descriptor = open_own(folder, name, os.O_RDONLY)
+    """Return the journal of that name; None if none of ours can be read. One of ours that makes no sense is removed."""
+    try:
+        descriptor = open_own(folder, name, os.O_RDONLY)
+    except OSError:
+        return None
     if descriptor is None:
         return None
     try:
