@@ -20,7 +20,7 @@ from .events import (
 )
 from .framing import comma_list, request_body, response_body
 from .readers import NOTHING_TO_READ, REFUSE_TO_READ, NothingToRead
-from .state import CLIENT, ERROR, READING_STATES, SERVER, CloseReason, ConnectionState, Sentinel
+from .state import CLIENT, ERROR, READING_STATES, SEND_BODY, SERVER, CloseReason, ConnectionState, Sentinel
 from .writers import (
     NO_BODY,
     BodyWriter,
@@ -168,7 +168,8 @@ class SendingHalf:
         return [head]
 
     def _send_data(self, event: Data) -> list[BytesLike]:
-        self._state.process_event(self.our_role, Data)
+        if self._state.states[self.our_role] is not SEND_BODY:  # there, a Data changes nothing
+            self._state.process_event(self.our_role, Data)
         self.client_is_waiting_for_100_continue = False
         data = event.data
         if type(data) is not bytes:
