@@ -346,7 +346,7 @@ class Defaults:
         options = CallOptions(
             timeouts=Timeouts.of(timeout).or_else(Timeouts.of(self.timeout)).or_else(DEFAULT_TIMEOUTS),
             tls=self._tls_settings(verify, cert),
-            proxies=merge_proxies(proxies, self.proxies, surroundings.proxies),
+            proxies=merge_proxies(proxies, proxies_seen, surroundings.proxies),
             retries=_as_retry(retries) if retries else None,
             allow_redirects=allow_redirects,
             max_redirects=self.max_redirects,

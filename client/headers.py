@@ -8,7 +8,7 @@ asked. RFC 9110 section 5 (fields).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar, Final
 
 from client.exceptions import InvalidHeader
@@ -94,8 +94,12 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
         return isinstance(key, str) and key.lower() in self._store
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the keys as they were last set."""
-        return (key for key, _ in self._store.values())
+        """Yield the keys as they were last set; those of this moment, so that another thread may go on setting."""
+        return iter([key for key, _ in self._store.copy().values()])
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the (key, value) pairs of this moment."""
+        return ItemsView(self.copy())
 
     def __len__(self) -> int:
         """Count the keys."""
@@ -228,10 +232,8 @@ def with_fields(
         unless: Lower-case names that are not for this function.
 
     Returns:
-        None if *given* is anything else, or has a name of *unless*.
-
-    Raises:
-        InvalidHeader: As `encode_field`.
+        None if *given* is anything else, or has a name of *unless* or a field that is not valid, which its
+        namesake behind it may replace.
     """
     if type(given) is not dict:
         return None
@@ -240,7 +242,10 @@ def with_fields(
     for name, value in given.items():
         if type(name) is not str or type(value) is not str:
             return None
-        field = encode_field(name, value)
+        try:
+            field = encode_field(name, value)
+        except InvalidHeader:
+            return None
         key = field[0].lower()
         if key in unless:
             return None

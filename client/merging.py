@@ -26,7 +26,8 @@ def as_pairs(value: Any, argument: str) -> list[tuple[Any, Any]]:
     """
     items = value.items() if isinstance(value, Mapping) else value
     try:
-        return [(name, item) for name, item in items]
+        # The list first: it is there before another thread can change a mapping of the session.
+        return [(name, item) for name, item in list(items)]
     except (TypeError, ValueError):
         raise InvalidRequest(
             f"{argument}= must be a mapping or (name, value) pairs, not {type(value).__name__}"

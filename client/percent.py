@@ -113,7 +113,8 @@ def form_fields(fields: Any, argument: str, error: type[InvalidRequest]) -> Iter
 
 
 def _pairs(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[tuple[Any, Any]]:
-    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    # A list: those of this moment, so that another thread may go on changing a mapping of the session.
+    pairs = list(fields.items()) if isinstance(fields, Mapping) else fields
     if isinstance(pairs, str | bytes) or not hasattr(pairs, "__iter__"):
         raise error(f"{argument}= must be a mapping or an iterable of pairs, not {type(fields).__name__}")
     for pair in pairs:

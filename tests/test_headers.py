@@ -51,6 +51,18 @@ def test_what_can_be_a_dict_can_be_this() -> None:
     assert expected == {**CaseInsensitiveDict(expected)}
 
 
+def test_it_may_be_changed_while_its_items_are_gone_through() -> None:
+    """By another thread, say: a session's headers are read at each call."""
+    headers = CaseInsensitiveDict({"a": 1, "B": 2})
+    for name in headers:
+        headers[f"more-{name}"] = headers.pop(name)
+    for name, value in headers.items():
+        del headers[name]
+        headers[f"{name}-{value}"] = value
+
+    assert [("more-a-1", 1), ("more-B-2", 2)] == list(headers.items())
+
+
 def test_comparison_is_without_case() -> None:
     headers = CaseInsensitiveDict({"A": 1})
 

@@ -13,7 +13,7 @@ import client
 from client.testing import MockResponse, MockTransport
 
 NAMES = st.sampled_from(
-    ["Accept", "ACCEPT", "User-Agent", "X-A", "x-a", "X-B", "Host", "Content-Length", "Cookie", "Te"]
+    ["Accept", "ACCEPT", "User-Agent", "X-A", "x-a", "X-a", "X-B", "Host", "Content-Length", "Cookie", "Te"]
 )
 VALUES = st.one_of(
     st.text(alphabet="abc ,;=\u00e9", max_size=6), st.sampled_from(["5", "h.test", "a\r\nb", "\u4e00", " x"]),
@@ -209,6 +209,13 @@ def test_a_wrong_header_of_a_session_counts_only_where_it_is_sent(wrong: Any) ->
     for verb in (session.get, session.post):
         with pytest.raises(client.InvalidHeader, match="X-A"):
             verb("http://h.test/")
+
+
+def test_a_wrong_header_that_its_namesake_replaces_is_not_sent_and_stops_nothing() -> None:
+    session, transport = mocked()
+    session.get("http://h.test/", headers={"X-A": "a\r\nb", "x-a": "right"})
+
+    assert "right" == transport.requests[-1].headers["X-A"]
 
 
 @pytest.mark.parametrize(
