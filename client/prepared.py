@@ -309,6 +309,8 @@ class PreparedRequest(Hooked):
 
         An error carries its request, and must reach another process in any case.
         """
+        if self._headers is None and self.trailers is None and self._wire[0] is self.body:
+            self.headers  # noqa: B018  # worked out now: what it says of the body's length is lost with a stream
         state = self.__dict__.copy()
         state.pop("_auth", None)
         state.pop("_under_way", None)

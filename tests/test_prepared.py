@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+import client
 from client.auth import HTTPDigestAuth
 from client.defaults import quick_request
 from client.exceptions import InvalidBody, InvalidHeader, InvalidRequest, InvalidURL, UnrewindableBodyError
 from client.headers import encode_fields
 from client.prepared import PreparedRequest
+from client.testing import MockResponse, MockTransport
 from client.url import parse_url
 from tests.prepared_requests import on_the_wire, prepare
 
@@ -310,6 +312,17 @@ def test_requests_travel() -> None:
     )
 
     assert on_the_wire(prepared) == on_the_wire(pickle.loads(pickle.dumps(prepared)))
+
+
+@pytest.mark.parametrize("headers", [None, {"X-A": "1"}])
+def test_what_was_sent_of_a_stream_is_told_after_a_journey(headers: dict[str, str] | None) -> None:
+    """Its length is not in the pickle, but in the headers that went before it."""
+    with client.Session(transport=MockTransport(lambda request: MockResponse())) as session:
+        sent = session.post("http://h.test/", data=io.BytesIO(b"abc"), headers=headers)
+    twin = pickle.loads(pickle.dumps(sent)).request
+
+    assert "3" == twin.headers["Content-Length"]
+    assert "Transfer-Encoding" not in twin.headers
 
 
 @pytest.mark.parametrize(
