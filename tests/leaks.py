@@ -11,7 +11,7 @@ from typing import Any
 
 import client
 
-__all__ = ["no_leaks", "slots_of"]
+__all__ = ["no_leaks", "open_descriptors", "slots_of"]
 
 
 def open_descriptors() -> dict[int, str]:

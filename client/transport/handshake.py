@@ -89,10 +89,26 @@ def _server_name(name: str) -> str:
 def _start(sock: socket.socket, context: ssl.SSLContext, name: str) -> TLSSocket:
     if isinstance(sock, ssl.SSLSocket):
         return TLSOverTLS(sock, context, name)
-    sock.getpeername()  # fails after a reset, where wrap_socket would fail too and leave its socket unclosed
-    return context.wrap_socket(
-        sock, do_handshake_on_connect=False, suppress_ragged_eofs=False, server_hostname=name
-    )
+    try:
+        return context.wrap_socket(
+            sock, do_handshake_on_connect=False, suppress_ragged_eofs=False, server_hostname=name
+        )
+    except OSError as error:
+        _close_lost(error)
+        raise
+
+
+def _close_lost(error: OSError) -> None:
+    """Close the socket that `ssl.SSLContext.wrap_socket` had made when it failed, as it does after a reset.
+
+    It took the descriptor over from ours, and nobody has it but the frames of the traceback.
+    """
+    traceback = error.__traceback__
+    while traceback is not None:
+        lost = traceback.tb_frame.f_locals.get("self")
+        if isinstance(lost, ssl.SSLSocket):
+            lost.close()
+        traceback = traceback.tb_next
 
 
 def _shake_hands(sock: TLSSocket, waiter: Waiter, phase: Phase) -> None:

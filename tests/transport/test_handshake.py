@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import ssl
+import struct
 import threading
 import time
 from typing import Any
@@ -15,7 +18,7 @@ from client.transport.cancel import CancelToken
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import Route
 from client.transport.tls import TLSSettings
-from tests.leaks import slots_of
+from tests.leaks import open_descriptors, slots_of
 from tests.scripted_server import (
     Close,
     Expect,
@@ -50,6 +53,39 @@ def test_settings_that_cannot_be_used_open_no_connection(scripted_server: Script
     with pytest.raises(InvalidRequest, match="/no/such/file"):
         with dialed(route_to(scripted_server, TLSSettings("/no/such/file"))):
             pass
+
+
+def test_a_reset_before_the_handshake_leaves_no_socket_to_the_garbage_collector(
+    trusting: TLSSettings,
+) -> None:
+    """It may come while ssl takes the socket over, and ssl then drops the one that it has made, unclosed."""
+    before = [link for link in open_descriptors().values() if link.startswith("socket")]
+    refused = 0
+
+    def refuse(listening: socket.socket, times: int) -> None:
+        for _ in range(times):
+            connection, _address = listening.accept()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=refuse, args=(listening, 100))
+        server.start()
+        gc.disable()
+        try:
+            for _ in range(100):
+                try:
+                    with dialed(Route("https", "127.0.0.1", listening.getsockname()[1], tls=trusting)):
+                        pass
+                except ConnectError:
+                    refused += 1
+            server.join()
+            left = [link for link in open_descriptors().values() if link.startswith("socket")]
+        finally:
+            gc.enable()
+
+    assert 100 == refused
+    assert len(before) + 1 == len(left)  # the listening one
 
 
 def broken(server: ScriptedServer, settings: TLSSettings, **options: Any) -> Exception:
