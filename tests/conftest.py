@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -17,6 +18,11 @@ from tests.tls_authority import TLSAuthority
 # timeout. `derandomize` keeps a red run red: the same commit gives the same verdict everywhere.
 hypothesis.settings.register_profile("threadwire", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("threadwire")
+
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and so every program that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
