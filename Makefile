@@ -23,7 +23,7 @@ help:
 	@echo "make types     pyright --verifytypes: every public symbol has a type"
 	@echo "make check     ruff format --check, ruff check, mypy --strict"
 	@echo "make format    let ruff format and fix"
-	@echo "make bench     CPU time beside requests, urllib3, httpx, http.client, pycurl (QUICK=1: under 3 minutes)"
+	@echo "make bench     CPU time beside requests, urllib3, httpx, http.client, pycurl (QUICK=1: under 4 minutes)"
 	@echo "make fuzz      coverage-guided fuzzing, FUZZ_SECONDS=$(FUZZ_SECONDS) a target"
 	@echo "make soak      everything at once against loopback, MINUTES=$(MINUTES); SEED= and ROUND= replay; figures in build/"
 	@echo "make clean     remove what these commands made"

@@ -25,7 +25,7 @@ def main() -> None:
     names = ORDER + [name for name in found if name not in ORDER]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="fewer and shorter rounds: under 3 minutes in all"
+        "--quick", action="store_true", help="fewer and shorter rounds: under 4 minutes in all"
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names)}; default: all")
     arguments = parser.parse_args()
