@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from typing import Any, Final
 
 #: As `client.cli` has it; that is what takes long to load.
 INTERRUPTED: Final = 130
+AGAIN_SECONDS: Final = 0.05
 
 _is_at_work = False
 
@@ -22,6 +24,7 @@ def main() -> int:
     # A shell that starts us in the background has SIGINT ignored, and that stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, on_interrupt)
+        sys.unraisablehook = on_unraisable
     from client import cli
 
     try:
@@ -38,6 +41,16 @@ def on_interrupt(*arguments: Any) -> None:
     if not _is_at_work:
         os._exit(INTERRUPTED)
     signal.default_int_handler(*arguments)
+
+
+def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Let a Ctrl-C that came during a finaliser, which swallows it, come again behind it."""
+    if unraisable.exc_type is not KeyboardInterrupt or not hasattr(signal, "pthread_kill"):
+        sys.__unraisablehook__(unraisable)
+        return
+    # Not at once: it would meet this very function, which Python lets raise nothing either.
+    arguments = [threading.main_thread().ident, signal.SIGINT]
+    threading.Timer(AGAIN_SECONDS, signal.pthread_kill, arguments).start()
 
 
 if __name__ == "__main__":

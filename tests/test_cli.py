@@ -376,6 +376,28 @@ def test_ctrl_c_when_all_is_done_changes_nothing_or_ends_it_at_once(server: Loop
         assert errors in (b"", b"threadwire: interrupted\n")
 
 
+def test_ctrl_c_during_a_finaliser_which_python_swallows_comes_again() -> None:
+    program = """
+import os, signal, sys, time
+from client import __main__, cli
+
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.monotonic()  # where Python runs the handler
+
+def download():
+    Closing()
+    time.sleep(20)
+
+cli.main = download
+sys.exit(__main__.main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=30)
+
+    assert (130, b"") == (done.returncode, done.stderr)
+
+
 def test_where_ctrl_c_is_ignored_it_stays_so(server: LoopbackServer) -> None:
     """So a shell starts what runs in the background."""
     command = f"trap '' INT; exec {shlex.quote(sys.executable)} -m client get '{server.url}/drip?bytes=5'"
