@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from client.exceptions import InvalidRequest
 
-__all__ = ["HOOKS", "Hooked", "Hooks", "checked_mapping", "default_hooks", "dispatch_hook"]
+__all__ = ["HOOKS", "Hooked", "Hooks", "checked_mapping", "default_hooks", "dispatch_hook", "functions_of"]
 
 #: The events that there are.
 HOOKS = ["response"]
@@ -33,13 +33,8 @@ class Hooked:
         """
         if event not in self.hooks:
             raise InvalidRequest(f"hooks= knows no event {event!r}; there is 'response'")
-        if callable(hook):
-            self.hooks[event].append(hook)
-        elif hook is not None:
-            for each in hook if hasattr(hook, "__iter__") else (hook,):
-                if not callable(each):
-                    raise InvalidRequest(f"hooks= must hold callables, not {type(each).__name__}")
-                self.hooks[event].append(each)
+        for each in functions_of(hook):
+            self.hooks[event].append(each)
 
     def register_hooks(self, hooks: Mapping[str, Any] | None) -> None:
         """Add each hook of *hooks*, a mapping of events.
@@ -70,6 +65,21 @@ def checked_mapping(hooks: Any) -> Any:
     if not isinstance(hooks, Mapping):
         raise InvalidRequest(f"hooks= must be a mapping of events to callables, not {type(hooks).__name__}")
     return hooks
+
+
+def functions_of(hook: Any) -> list[Callable[..., Any]]:
+    """Return what stands for an event, a callable, several, or None, as a list.
+
+    Raises:
+        InvalidRequest: It holds something that is not callable.
+    """
+    if hook is None or callable(hook):
+        return [] if hook is None else [hook]
+    functions = list(hook) if hasattr(hook, "__iter__") else [hook]
+    for each in functions:
+        if not callable(each):
+            raise InvalidRequest(f"hooks= must hold callables, not {type(each).__name__}")
+    return functions
 
 
 def default_hooks() -> dict[str, list[Callable[..., Any]]]:

@@ -22,7 +22,7 @@ from client.headers import (
     encode_fields,
     encode_trailers,
 )
-from client.hooks import Hooked, Hooks, checked_mapping
+from client.hooks import Hooked, Hooks, checked_mapping, functions_of
 from client.transport.wire import WireRequest
 from client.url import URL, parse_url
 
@@ -270,7 +270,9 @@ class PreparedRequest(Hooked):
 
     @hooks.setter
     def hooks(self, hooks: Hooks) -> None:
-        self._hooks = checked_mapping(hooks)
+        for hook in checked_mapping(hooks).values():
+            functions_of(hook)
+        self._hooks = hooks  # as it is, a function alone included: requests shows what was assigned
 
     @property
     def path_url(self) -> str:
@@ -299,7 +301,7 @@ class PreparedRequest(Hooked):
         twin.__dict__.update(self.__dict__)
         if self._headers is not None:
             twin.headers = self._headers.copy()
-        twin.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
+        twin.hooks = {event: functions_of(hook) for event, hook in self.hooks.items()}
         return twin
 
     __copy__ = copy  # the default would take the state for pickling, which has no stream
@@ -321,8 +323,10 @@ class PreparedRequest(Hooked):
         if callable(self.trailers):
             state["trailers"] = _lost
         state["_hooks"] = {
-            event: [_lost if "<" in getattr(hook, "__qualname__", "") else hook for hook in hooks]
-            for event, hooks in self.hooks.items()
+            event: [
+                _lost if "<" in getattr(each, "__qualname__", "") else each for each in functions_of(hook)
+            ]
+            for event, hook in self.hooks.items()
         }
         return state
 

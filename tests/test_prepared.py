@@ -198,11 +198,25 @@ def test_what_is_edited_is_checked_again(name: Any, value: Any, error: type[Exce
         prepared.wire_fields()
 
 
-def test_hooks_that_are_assigned_must_be_a_mapping() -> None:
+@pytest.mark.parametrize("hooks", [5, {"response": "x"}, {"response": [print, "x"]}])
+def test_hooks_that_are_assigned_must_be_a_mapping_to_callables(hooks: Any) -> None:
     prepared = prepare("GET")
     with pytest.raises(InvalidRequest, match="hooks="):
-        prepared.hooks = 5  # type: ignore[assignment]  # what is refused
+        prepared.hooks = hooks
     assert {"response": []} == prepared.hooks
+
+
+@pytest.mark.parametrize(("hook", "listed"), [(print, [print]), ((print,), [print]), (None, [])])
+def test_a_hook_may_be_assigned_without_a_list(hook: Any, listed: list[Any]) -> None:
+    """As requests takes it; a redirect copies the request, and an error is pickled with it."""
+    prepared = prepare("GET")
+    for hooks in ({"response": hook}, prepared.hooks):
+        hooks["response"] = hook
+        prepared.hooks = hooks
+
+        assert hooks is prepared.hooks
+        assert {"response": listed} == prepared.copy().hooks
+        assert {"response": listed} == pickle.loads(pickle.dumps(prepared)).hooks
 
 
 def test_prepare_content_length_takes_the_body_as_it_is_now() -> None:
