@@ -33,6 +33,8 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 #: Iterable, and yet one value.
 _TEXT: Final = (str, bytes, bytearray, memoryview)
+#: Several values, where they stand among others.
+_SEVERAL: Final = (list, tuple, set, frozenset, Mapping)
 
 
 def quote_path(text: str) -> str:
@@ -78,14 +80,14 @@ def form_urlencode(fields: Any, argument: str, error: type[InvalidRequest] = Inv
 
     Args:
         fields: A mapping, or an iterable of (name, value) pairs. A value that is an iterable stands for
-            several values of one name, a value of None is dropped, anything else that is neither str nor
-            bytes is sent as ``str(value)``.
+            several values of one name, and so does a list in it; a value of None is dropped, anything else that
+            is neither str nor bytes is sent as ``str(value)``.
         argument: What the caller's argument is called, for the message.
         error: The exception to raise.
 
     Raises:
-        InvalidRequest: (*error*) *fields* has another shape, a value is itself a mapping (requests would send
-            its keys and lose its values), or a text is not encodable as UTF-8.
+        InvalidRequest: (*error*) *fields* has another shape, there is a mapping in a value (requests would send
+            its keys and lose its values) or lists in lists in it, or a text is not encodable as UTF-8.
     """
     try:
         return "&".join(
@@ -98,18 +100,28 @@ def form_urlencode(fields: Any, argument: str, error: type[InvalidRequest] = Inv
 def form_fields(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[tuple[Any, Any]]:
     """Yield (name, single value) for *fields* as `form_urlencode` takes them; None is dropped."""
     for name, value in _pairs(fields, argument, error):
-        if isinstance(value, _TEXT):
-            yield name, value
-        elif not hasattr(value, "__iter__"):
+        if isinstance(value, _TEXT) or not hasattr(value, "__iter__"):
             if value is not None:
                 yield name, value
-        elif isinstance(value, Mapping):
-            raise error(
-                f"{argument}= has a {type(value).__name__} as the value of {name!r}; "
-                "a form is flat: give one name per value, or send JSON"
-            )
         else:
-            yield from ((name, item) for item in value if item is not None)
+            yield from ((name, item) for item in _values(name, value, argument, error))
+
+
+def _values(
+    name: Any, value: Any, argument: str, error: type[InvalidRequest], depth: int = 1
+) -> Iterable[Any]:
+    """Yield the single values in *value*, and in a list that it holds: urlencode takes those apart, too."""
+    if isinstance(value, Mapping) or depth > 2:
+        raise error(
+            f"{argument}= has a {type(value).__name__} in the value of {name!r}; "
+            "a form is flat: give one name per value, or send JSON"
+        )
+    for item in value:
+        if isinstance(item, _TEXT) or not isinstance(item, _SEVERAL):
+            if item is not None:
+                yield item
+        else:
+            yield from _values(name, item, argument, error, depth + 1)
 
 
 def _pairs(fields: Any, argument: str, error: type[InvalidRequest]) -> Iterable[tuple[Any, Any]]:

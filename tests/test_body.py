@@ -59,6 +59,7 @@ def test_data(data: Any, expected: tuple[Any, bytes | None]) -> None:
         [b"piece"],
         [("a",)],
         {"a": {"b": "c"}},
+        {"a": [{"b": "c"}]},
         {"a": "\ud800"},
     ],
 )

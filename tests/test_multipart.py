@@ -183,6 +183,7 @@ def test_no_header_of_a_part_ends_its_line(data: Any, files: Any) -> None:
         (5, {"f": "x"}),
         ([1], {"f": "x"}),
         ({"a": {"b": "c"}}, {"f": "x"}),
+        ({"a": [{"b": "c"}]}, {"f": "x"}),
         ({"a": "\ud800"}, {"f": "x"}),
         ({"\ud800": "a"}, {"f": "x"}),
         (None, {"f": ("\ud800", "x")}),

@@ -225,6 +225,9 @@ def test_no_parameters_leave_the_url_alone(params: Any) -> None:
         [("a", "b", "c")],
         [{"a": 1, "b": 2}],
         {"a": {"b": "c"}},
+        {"a": [{"b": "c"}]},
+        {"a": [["b", {"c": "d"}]]},
+        {"a": [[["b"]]]},
         "a\r\n",
         "\ud800",
         {"a": "\ud800"},
@@ -247,6 +250,13 @@ def test_parameters_are_encoded_as_urlencode_does(params: dict[str, Any]) -> Non
     url = parse_url("http://h/").with_params(params)
 
     assert (expected or None) == url.query
+
+
+def test_a_list_among_values_stands_for_several_more() -> None:
+    """As requests sends it; what Python shows of a list is no value for any server."""
+    url = parse_url("http://h/").with_params({"a": [["b", None, "c"], ("d",), None], "e": ((1, 2),)})
+
+    assert "a=b&a=c&a=d&e=1&e=2" == url.query
 
 
 @given(st.lists(st.tuples(text_without_surrogates, text_without_surrogates), min_size=1))
