@@ -7,7 +7,7 @@ caller sends a request, and never where a redirect to another origin leads.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from client.cookie_store import CookieStore
@@ -15,7 +15,7 @@ from client.response_limits import DEFAULT_RESPONSE_LIMITS, ResponseLimits
 from client.set_cookie import Cookie, canonical_domain, has_subdomains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from os import PathLike
 
 
@@ -312,14 +312,17 @@ def create_cookie(name: str, value: str, **attributes: Any) -> Cookie:
             more.
 
     Raises:
-        TypeError: An unknown attribute, or ``port``, which cookies cannot be bound to.
+        TypeError: An unknown attribute, one of another type, or ``port``, which cookies cannot be bound to.
         InvalidHeader: See `Cookie`.
     """
     unknown = attributes.keys() - _ATTRIBUTES
     if unknown or attributes.get("port") is not None:
         raise TypeError(f"create_cookie() got unexpected attributes: {sorted(unknown) or ['port']}")
-    domain = attributes.get("domain") or ""
-    rest = {str(key).lower(): value for key, value in (attributes.get("rest") or {}).items()}
+    domain = canonical_domain(attributes.get("domain") or "")
+    given = attributes.get("rest") or {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"cookie rest: expected a mapping, got {type(given).__name__}")
+    rest = {str(key).lower(): value for key, value in given.items()}
     return Cookie(
         name,
         value,
@@ -395,7 +398,9 @@ def _cookies_of(source: CookieTypes | None) -> Iterator[Cookie]:
     """Read every form that `cookies=` takes; a jar of another library is an iterable of things like cookies."""
     for item in () if source is None else source:
         if isinstance(item, str):
-            value = source[item]  # type: ignore[index]  # names come out of a mapping; a TypeError otherwise
+            if not hasattr(source, "keys"):
+                raise TypeError("expected a cookie or a (name, value) pair, got str")
+            value = source[item]  # type: ignore[index]  # a mapping, or as good as one
             if value is not None:
                 yield create_cookie(item, value)
         elif isinstance(item, tuple | list):
@@ -433,4 +438,4 @@ def _has_attribute(thing: Any, name: str) -> bool:
 
 
 def _is_at(cookie: Cookie, domain: str | None, path: str | None) -> bool:
-    return (domain is None or cookie.domain == canonical_domain(domain)) and path in {None, cookie.path}
+    return (domain is None or cookie.domain == canonical_domain(domain)) and path in (None, cookie.path)

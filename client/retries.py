@@ -239,8 +239,8 @@ class Retry:
         history: One `Attempt` for each that failed, oldest first.
 
     Raises:
-        ValueError: A number is negative or not finite, or *jitter* is another word.
-        TypeError: *allowed_methods* is a single str.
+        ValueError: A number is none, negative or not finite, or *jitter* is another word.
+        TypeError: *allowed_methods* or *status_forcelist* is not a collection of str, or of int.
     """
 
     __slots__ = (
@@ -291,28 +291,14 @@ class Retry:
         history: tuple[Attempt, ...] = (),
     ) -> None:
         """Check and store the settings."""
-        for name, count in (("total", total), ("connect", connect), ("read", read), ("status", status)):
-            if count is not None and (type(count) is not int or count < 0):
-                raise ValueError(f"Retry {name}={count!r}: expected a number of attempts, or None")
-        for name, seconds in (
-            ("backoff_factor", backoff_factor),
-            ("backoff_max", backoff_max),
-            ("retry_after_max", retry_after_max),
-        ):
-            if not 0 <= seconds < inf:  # false for nan as well
-                raise ValueError(f"Retry {name}={seconds!r}: expected a finite number of seconds, 0 or more")
-        if jitter not in {"full", None}:
-            raise ValueError(f"Retry jitter={jitter!r}: expected 'full' or None")
-        if isinstance(allowed_methods, str):  # would be a set of its letters
-            raise TypeError(f"Retry allowed_methods={allowed_methods!r}: expected a collection of methods")
-        methods = None if allowed_methods is None else frozenset(map(str.upper, allowed_methods))
-        settings = {
+        methods = None if allowed_methods is None else _set_of(allowed_methods, str, "allowed_methods")
+        settings: dict[str, Any] = {
             "total": total,
             "connect": connect,
             "read": read,
             "status": status,
-            "allowed_methods": methods,
-            "status_forcelist": frozenset(status_forcelist),
+            "allowed_methods": methods and frozenset(map(str.upper, methods)),
+            "status_forcelist": _set_of(status_forcelist, int, "status_forcelist"),
             "backoff_factor": backoff_factor,
             "backoff_max": backoff_max,
             "jitter": jitter,
@@ -321,6 +307,16 @@ class Retry:
             "raise_on_status": raise_on_status,
             "history": history,
         }
+        for name in ("total", "connect", "read", "status"):
+            count = settings[name]
+            if count is not None and (type(count) is not int or count < 0):
+                raise ValueError(f"Retry {name}={count!r}: expected a number of attempts, or None")
+        for name in ("backoff_factor", "backoff_max", "retry_after_max"):
+            seconds = settings[name]
+            if not isinstance(seconds, (int, float)) or not 0 <= seconds < inf:  # false for nan as well
+                raise ValueError(f"Retry {name}={seconds!r}: expected a finite number of seconds, 0 or more")
+        if jitter not in ("full", None):
+            raise ValueError(f"Retry jitter={jitter!r}: expected 'full' or None")
         self.__setstate__(settings)
 
     @classmethod
@@ -479,6 +475,14 @@ class Retry:
     def __repr__(self) -> str:
         """Show the counters."""
         return f"Retry(total={self.total}, connect={self.connect}, read={self.read}, status={self.status})"
+
+
+def _set_of(members: Any, kind: type, name: str) -> frozenset[Any]:
+    """Return *members* as a set, if each is a *kind*; a single str or bytes would be a set of its letters."""
+    found = list(members) if hasattr(members, "__iter__") and not isinstance(members, str | bytes) else [None]
+    if not all(isinstance(member, kind) for member in found):
+        raise TypeError(f"Retry {name}={members!r}: expected a collection of {kind.__name__}")
+    return frozenset(found)
 
 
 #: What `Retry.of` takes over from urllib3's object of that name; both mean the same by it.

@@ -53,7 +53,7 @@ class Cookie:
     Raises:
         InvalidHeader: A control character or ``;`` anywhere, or ``=`` in the name, or what Latin-1 cannot hold: it
             would be read as another cookie or another header field. Or a path without its ``/``.
-        TypeError: A text is not str.
+        TypeError: A text is not str, or *expires* no number.
 
     The attributes of `http.cookiejar.Cookie` that mean something are here under its names as well.
     """
@@ -111,7 +111,7 @@ class Cookie:
         if not self.path.startswith("/"):
             raise InvalidHeader("cookie path does not begin with '/', so no request would match it")
         put(self, "secure", bool(secure))
-        put(self, "expires", None if expires is None else int(expires))
+        put(self, "expires", None if expires is None else _seconds(expires))
         put(self, "host_only", bool(host_only and self.domain))
         put(self, "http_only", bool(http_only))
         put(self, "same_site", same_site)
@@ -197,6 +197,13 @@ def _checked(attribute: str, text: str) -> str:
     return text
 
 
+def _seconds(expires: Any) -> int:
+    try:
+        return int(expires)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"cookie expires: expected seconds since 1970, got {expires!r:.40}") from None
+
+
 # -- whose cookie, and where it goes ------------------------------------------------------------------------
 
 
@@ -205,7 +212,12 @@ def canonical_domain(text: str) -> str:
 
     ``example.com.`` is the same host as ``example.com`` in the DNS and must be the same here, or a rule for
     one is a way round for the other (CVE-2022-27779).
+
+    Raises:
+        TypeError: *text* is no str.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"cookie domain: expected str, got {type(text).__name__}")
     return text.removeprefix(".").removesuffix(".").lower()
 
 

@@ -355,6 +355,38 @@ def test_create_cookie_knows_its_attributes() -> None:
         create_cookie("a", "b", port="80")
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "expected"),
+    [
+        ("domain", 5, "cookie domain: expected str, got int"),
+        ("domain", b"a.test", "cookie domain: expected str, got bytes"),
+        ("path", 5, "cookie path: expected str, got int"),
+        ("expires", "soon", "cookie expires: expected seconds since 1970, got 'soon'"),
+        ("expires", float("nan"), "cookie expires: expected seconds since 1970, got nan"),
+        ("rest", "HttpOnly", "cookie rest: expected a mapping, got str"),
+    ],
+)
+def test_an_attribute_of_another_type_is_a_type_error(attribute: str, value: Any, expected: str) -> None:
+    with pytest.raises(TypeError, match=expected):
+        create_cookie("a", "b", **{attribute: value})
+
+
+def test_what_is_looked_for_may_be_anywhere_and_its_domain_is_a_str() -> None:
+    jar = RequestsCookieJar()
+    jar.set("a", "b", domain="a.test")
+
+    ask: Any
+    assert jar.get("a", path=[]) is None  # type: ignore[arg-type]  # equal to no path
+    for ask in (jar.get_dict, jar.clear):
+        with pytest.raises(TypeError, match="cookie domain: expected str, got int"):
+            ask(5)
+
+
+def test_names_without_values_are_no_cookies() -> None:
+    with pytest.raises(TypeError, match=r"expected a cookie or a \(name, value\) pair, got str"):
+        RequestsCookieJar().update(["a"])
+
+
 def test_a_morsel_brings_its_name_and_attributes() -> None:
     """requests' `set` takes one from the standard library's `http.cookies`."""
     made = SimpleCookie("id=7; Path=/shop; Domain=shop.test; Secure; HttpOnly; SameSite=Lax")

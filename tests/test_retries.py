@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from decimal import Decimal
 from math import inf
 from typing import Any
 
@@ -441,9 +442,13 @@ def test_urllib3s_object_is_understood_by_its_attributes() -> None:
         {"connect": -1},
         {"read": "1"},
         {"backoff_factor": -0.1},
+        {"backoff_factor": "1"},
+        {"backoff_factor": None},
+        {"backoff_factor": Decimal("0.1")},
         {"backoff_max": inf},
         {"retry_after_max": float("nan")},
         {"jitter": "half"},
+        {"jitter": ["full"]},
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
@@ -451,9 +456,24 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
         Retry(**settings)
 
 
-def test_one_method_is_not_taken_for_a_collection_of_letters() -> None:
-    with pytest.raises(TypeError, match="allowed_methods='POST': expected a collection"):
-        Retry(allowed_methods="POST")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"allowed_methods": "POST"},
+        {"allowed_methods": [b"POST"]},
+        {"allowed_methods": False},
+        {"status_forcelist": 503},
+        {"status_forcelist": "503"},
+        {"status_forcelist": b"503"},
+        {"status_forcelist": ["503"]},
+        {"status_forcelist": [[503]]},
+        {"status_forcelist": None},
+    ],
+)
+def test_what_is_no_collection_of_methods_or_statuses_is_refused(settings: dict[str, Any]) -> None:
+    """A str would be a set of its letters, and a status as str would match no answer, ever."""
+    with pytest.raises(TypeError, match=f"Retry {next(iter(settings))}=.*: expected a collection of "):
+        Retry(**settings)
 
 
 def test_a_retry_never_changes() -> None:
