@@ -288,7 +288,10 @@ class Response(ResponseHead):
         return io.BufferedReader(DecodedReader(self._unread_body(), self), READ_SIZE)
 
     def close(self) -> None:
-        """Give the connection up, or back if the body was read. Idempotent; never blocks."""
+        """Give the connection up, or back if the body was read. Idempotent; never blocks.
+
+        A thread that waits for more of the body is woken, with StreamConsumedError.
+        """
         raw = self.raw
         if raw is not None:
             raw.close()  # which also shows it as closed

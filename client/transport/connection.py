@@ -405,11 +405,11 @@ class HTTPConnection:
 
     # -- ending -------------------------------------------------------------------------------------------------
 
-    def abort(self, error: BaseException) -> None:
+    def abort(self, error: BaseException | None) -> None:
         """Make whoever waits on this connection raise *error*; callable from any thread, never blocks.
 
         The flag goes first: a read that the shutdown wakes returns ``b""``, which without it would look like
-        the peer's own close.
+        the peer's own close. None only wakes him, who has a flag of his own.
         """
         with self._lock:
             if self.closed or self.error is not None:

@@ -14,7 +14,7 @@ from client.transport.upload import send
 
 if TYPE_CHECKING:
     from client.transport.connection import HTTPConnection
-    from client.transport.stream import Owner
+    from client.transport.owner import Owner
     from client.transport.wire import Call, WireRequest
 
 __all__ = ["exchange"]

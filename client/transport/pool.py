@@ -323,7 +323,7 @@ class ConnectionPool:
             victims = self._settle()
         close_all(victims)
 
-    # -- taking back (`client.transport.stream.Owner`) -----------------------------------------------------------
+    # -- taking back (`client.transport.owner.Owner`) ------------------------------------------------------------
 
     def release(self, connection: HTTPConnection, now: float) -> None:
         """Take back a connection between two requests: for the queue, or to keep it idle."""

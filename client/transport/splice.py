@@ -126,4 +126,4 @@ def splice(stream: ResponseStream, pipe: Pipe, size: int) -> int | None:
     run = min(size, connection.engine.passthrough_available())
     if run < LEAST_SPLICE:
         return None
-    return stream._guarded_receive_into(pipe, run)
+    return stream.receive_into(pipe, run)

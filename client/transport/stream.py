@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from io import BufferedReader, BytesIO, RawIOBase
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from client import protocol
 from client.exceptions import (
@@ -20,18 +20,19 @@ from client.exceptions import (
     StreamConsumedError,
     Timeout,
 )
-from client.transport.connection import RECEIVE_SIZE, HTTPConnection
+from client.transport.connection import RECEIVE_SIZE
 from client.transport.pool_limits import keep_alive_seconds
 from client.transport.upload import Answer
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from client.transport.owner import Owner
     from client.transport.splice import Pipe
     from client.transport.wire import ConnectionInfo
 
-__all__ = ["Owner", "ResponseStream"]
+__all__ = ["ResponseStream"]
 
 #: A buffer for a whole body grows by at most this many bytes at a time: they are still in the processor's cache
 #: when they are received into.
@@ -49,29 +50,9 @@ _PASSTHROUGH_MIN: Final = 32768
 #: Seconds that `drain` waits for the rest of a body.
 _DRAIN_SECONDS: Final = 0.25
 
+_UNREAD: Final = "its response was not read to the end"
 
-class Owner(Protocol):
-    """Where a connection goes when its exchange is over; the pool."""
-
-    def release(self, connection: HTTPConnection, now: float) -> None:
-        """Take back a connection that may serve another request; *now* is the time, in monotonic seconds."""
-        ...
-
-    def discard(self, connection: HTTPConnection, why: str) -> None:
-        """Close a connection that may not, free its slot, and log *why*. Idempotent."""
-        ...
-
-    def abandon(self, connection: HTTPConnection) -> None:
-        """As `discard`, for a finaliser: takes no lock, closes later."""
-        ...
-
-    def forget(self, connection: HTTPConnection) -> None:
-        """Free the slot of a connection whose socket has been handed to the caller."""
-        ...
-
-    def is_foreign(self, connection: HTTPConnection) -> bool:
-        """Say whether the connection belongs to the parent of this forked process."""
-        ...
+_Received = TypeVar("_Received", bytes, int)
 
 
 class ResponseStream(Answer):
@@ -90,6 +71,8 @@ class ResponseStream(Answer):
     _buffer: bytes | memoryview = b""
     _finished: bool = True  # no: there is nothing to read, or to give up, before there is a head
     _failure: BaseException | None = None
+    _is_receiving: bool = False
+    _is_closed: bool = False  # before its end
     _received: int = 0
     _body_read_at: float = 0.0
     _end: protocol.EndOfMessage | None = None
@@ -173,7 +156,7 @@ class ResponseStream(Answer):
                 whole, self._buffer = self._buffer, b""
                 return whole if type(whole) is bytes else bytes(whole)
             return self._read_rest()
-        data = self._buffer or self._receive(size)
+        data = self._buffer or self._guarded(self._receive, size)
         if len(data) <= size:
             self._buffer = b""
             return bytes(data)
@@ -193,7 +176,7 @@ class ResponseStream(Answer):
             if not self._buffer and not self._finished:
                 run = self.connection.engine.passthrough_available()
                 if run:
-                    return self._guarded_receive_into(view, min(run, len(view)))
+                    return self.receive_into(view, min(run, len(view)))
             data = self.read(len(view))
             view[: len(data)] = data
             return len(data)
@@ -236,55 +219,62 @@ class ResponseStream(Answer):
         collected.truncate(filled)
         return collected.getvalue()
 
+    def receive_into(self, view: memoryview | Pipe, size: int) -> int:
+        """Receive at most *size* bytes, all of them body, into *view*; return and raise as `readinto`."""
+        return self._guarded(self._receive_into, view, size)
+
+    def _guarded(self, receive: Callable[..., _Received], *arguments: Any) -> _Received:
+        """Call *receive*; give the connection up if that fails, or if another thread has closed the response."""
+        connection, turns = self.connection, self.connection.turns
+        self._is_receiving = True
+        try:
+            return receive(*arguments)
+        except BaseException as error:
+            failure = self._failed(error)
+            if failure is error:
+                raise
+            raise failure from error
+        finally:
+            self._is_receiving = False
+            if self._is_closed and connection.turns == turns:  # else it may be another call's by now
+                self.owner.discard(connection, _UNREAD)
+
     def _receive(self, size: int) -> bytes:
         """Return the next bytes, waiting for them if need be; ``b""`` at the end of the body."""
         connection, deadline = self.connection, self.call.deadline
         engine = connection.engine
-        try:
-            while not self._finished:
-                self._check_process()
-                if engine.their_state is protocol.SWITCHED_PROTOCOL:
-                    return b""
-                run = engine.passthrough_available()
-                if run >= _PASSTHROUGH_MIN:
-                    data = connection.receive(min(run, size, RECEIVE_SIZE), deadline)
-                    if data:
-                        self._passed(len(data), run)
-                        return data
-                else:
-                    data = connection.receive(RECEIVE_SIZE, deadline)
-                engine.receive_data(data)
-                if body := self._buffered():
-                    return body
-        except BaseException as error:
-            failure = self._failed(error)
-            if failure is error:
-                raise
-            raise failure from error
+        while not self._finished:
+            self._check_process()
+            if engine.their_state is protocol.SWITCHED_PROTOCOL:
+                return b""
+            run = engine.passthrough_available()
+            if run >= _PASSTHROUGH_MIN:
+                data = connection.receive(min(run, size, RECEIVE_SIZE), deadline)
+                if data:
+                    self._passed(len(data), run)
+                    return data
+            else:
+                data = connection.receive(RECEIVE_SIZE, deadline)
+            engine.receive_data(data)
+            if body := self._buffered():
+                return body
         if self._failure is not None:
             raise self._failure
         return b""
 
-    def _guarded_receive_into(self, view: memoryview | Pipe, size: int) -> int:
-        """Receive at most *size* bytes, all of them body, into *view*."""
+    def _receive_into(self, view: memoryview | Pipe, size: int) -> int:
         engine = self.connection.engine
-        try:
-            self._check_process()
-            run = engine.passthrough_available()
-            count = self.connection.receive_into(view, size, self.call.deadline)
-            if count:
-                self._passed(count, run)
-            else:
-                engine.receive_data(b"")
-                self._buffered()
-        except BaseException as error:
-            failure = self._failed(error)
-            if failure is error:
-                raise
-            raise failure from error
-        if not count and self._failure is not None:
+        self._check_process()
+        run = engine.passthrough_available()
+        count = self.connection.receive_into(view, size, self.call.deadline)
+        if count:
+            self._passed(count, run)
+            return count
+        engine.receive_data(b"")
+        self._buffered()
+        if self._failure is not None:
             raise self._failure
-        return count
+        return 0
 
     def _passed(self, count: int, run: int) -> None:
         """Tell the engine of *count* body bytes that went past it, out of a run of *run*."""
@@ -352,6 +342,9 @@ class ResponseStream(Answer):
 
     def _failed(self, error: BaseException) -> BaseException:
         """Give the connection up for *error*; return, and keep for later reads, what the reader must see."""
+        known = self._failure
+        if known is not None and (error is known or (self._is_closed and isinstance(error, Exception))):
+            return known  # told before; or what it looks like to be woken by `close`
         if self.call.cancel is not None:
             self.call.cancel.detach()
         if not self._finished:  # else it has been given back, and may be another call's by now
@@ -391,7 +384,7 @@ class ResponseStream(Answer):
         """Let go: the connection goes back if the rest of the body is here already, else it is closed.
 
         Takes no time: only what has arrived is taken in, as far as `ResponseLimits.drain` allows, and can still be read
-        afterwards. Idempotent.
+        afterwards. Idempotent. A thread that waits for more of the body is woken, with StreamConsumedError.
         """
         try:
             self._take_in(0.0)
@@ -412,7 +405,11 @@ class ResponseStream(Answer):
     def _take_in(self, seconds: float) -> None:
         """Take in the rest of the body as far as it comes within *seconds* and is short."""
         connection, limit = self.connection, self.connection.limits.drain
-        if self._finished or connection.engine.their_state is protocol.SWITCHED_PROTOCOL:
+        if (
+            self._finished
+            or self._is_receiving
+            or connection.engine.their_state is protocol.SWITCHED_PROTOCOL
+        ):
             return
         if self.owner.is_foreign(connection):
             return  # what a forked child takes in is lost to its parent, who reads on
@@ -442,11 +439,14 @@ class ResponseStream(Answer):
         if self._finished:
             return
         self._buffer = b""
-        self._finished = True
         self._failure = StreamConsumedError("the response was closed before its body was read")
+        self._finished = self._is_closed = True
         if self.call.cancel is not None:
             self.call.cancel.detach()
-        self.owner.discard(self.connection, "its response was not read to the end")
+        if self._is_receiving:  # another thread, which alone may have the descriptor closed that it waits on
+            self.connection.abort(None)
+        else:
+            self.owner.discard(self.connection, _UNREAD)
 
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, in blocking mode, and the bytes that followed the head.

@@ -303,7 +303,10 @@ class WireResponse(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the connection up, or back where the body is complete. Idempotent; never blocks."""
+        """Give the connection up, or back where the body is complete. Idempotent; never blocks.
+
+        Wakes whoever waits in a read on another thread.
+        """
         ...
 
     def drain(self) -> None:
