@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import CancelledError
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -19,7 +19,7 @@ from client.download_arguments import arguments_of, check_arguments
 from client.download_plan import StartAgain
 from client.download_results import Download, DownloadResults, FailedDownload
 from client.download_task import DownloadTask
-from client.exceptions import InvalidRequest, SessionClosed
+from client.exceptions import InvalidRequest, RequestException, SessionClosed
 from client.jobs import attach_request, several
 from client.progress import Row, shown
 
@@ -47,10 +47,12 @@ LOOK_AHEAD: Final = 2
 def download(session: Session, progress: Progress, arguments: Mapping[str, Any]) -> Download:
     """Fetch one file; see `Session.download`."""
     session._pool().refuse_own_worker()
+    arguments = dict(arguments)
+    token: CancelToken | None = arguments.pop("_cancel", None)
     check_arguments(arguments)
     news: SimpleQueue[Any] = SimpleQueue()
     task = DownloadTask(session, _announcer(news), **arguments)
-    with shown(progress) as show:
+    with shown(progress) as show, _stopped_by(token, news):
 
         def report() -> None:
             if show is not None:
@@ -169,6 +171,28 @@ def _announcer(news: SimpleQueue[Any]) -> Callable[[DownloadTask, list[Part]], N
     return lambda task, parts: news.put((task, parts))
 
 
+class _Doorbell:
+    """Wakes the thread that hears the news; see `client.transport.cancel.Abortable`."""
+
+    def __init__(self, news: SimpleQueue[Any]) -> None:
+        self._news = news
+
+    def abort(self, error: BaseException) -> None:
+        self._news.put((None, error))
+
+
+@contextmanager
+def _stopped_by(token: CancelToken | None, news: SimpleQueue[Any]) -> Iterator[None]:
+    """Have *token*, if there is one, end what goes on in the block: whoever hears *news* hears its error."""
+    if token is not None:
+        token.attach(_Doorbell(news))
+    try:
+        yield
+    finally:
+        if token is not None:
+            token.detach()
+
+
 def _finished(task: DownloadTask) -> Download:
     return Download(
         path=Path(task.path or ""),
@@ -186,7 +210,8 @@ class _Coordinator:
 
     Args:
         session: Whose workers do the work.
-        news: Where workers announce parts, as (task, parts), and where ends arrive, as (task, future).
+        news: Where workers announce parts, as (task, parts), and where ends arrive, as (task, future); an order to
+            stop, as (None, error).
         tasks: The files, drawn as room becomes free.
         report: Called now and then.
     """
@@ -222,6 +247,8 @@ class _Coordinator:
                 if not self._running:
                     return
                 task, what = self._wait()
+                if task is None:
+                    raise what
                 if isinstance(what, list):
                     if task not in self._failures:
                         self._waiting.extend((task, part) for part in what)
@@ -300,9 +327,14 @@ class _Coordinator:
         """Leave the folder of *task* in order; what the disk says about that is the outcome of this file alone."""
         failure = self._failures.pop(task, None)
         try:
-            return task.settle(failure)
-        except OSError as error:
-            return error if failure is None or isinstance(failure, StartAgain) else failure
+            error = task.settle(failure)
+        except OSError as said:
+            error = said if failure is None or isinstance(failure, StartAgain) else failure
+        if isinstance(error, OSError) and not isinstance(error, RequestException):
+            given = error.filename
+            if given is None or Path(given).name == given:  # a temporary, say, which nobody has heard of
+                error.filename = task.path
+        return error
 
     def _stop(self) -> None:
         """Cancel everything and leave each folder in order whose workers let go within `PATIENCE`."""
@@ -315,7 +347,7 @@ class _Coordinator:
                 task, what = self._news.get(timeout=left)
             except Empty:
                 break
-            if not isinstance(what, list):
+            if task is not None and not isinstance(what, list):
                 self._running[task].discard(what)
         for task, running in self._running.items():
             if not running and not task.is_done:

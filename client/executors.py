@@ -181,7 +181,7 @@ class OnThreads(_OnExecutor):
     def _call(self, arguments: Mapping[str, Any], token: CancelToken) -> Any:
         token.check()
         if self._kind == "download":
-            return self._session.download(**arguments)
+            return self._session.download(**{**arguments, "_cancel": token})
         return self._session.request(**arguments, _cancel=token)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -199,3 +200,31 @@ def test_an_error_of_the_iterable_stops_all(
         session.download_many(jobs(), executor=ClusterLike())
 
     assert ["1"] == [path.name for path in tmp_path.iterdir()]  # and no receipt
+
+
+@pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
+def test_what_stops_all_stops_what_is_under_way_on_threads(
+    session: client.Session, server: LoopbackServer, tmp_path: Path, error: type[BaseException]
+) -> None:
+    """Or leaving the pool waits for hours, and the files come in after all."""
+    begun = threading.Semaphore(0)
+
+    def jobs() -> Iterator[Any]:
+        for number in range(4):
+            hooks = {"response": lambda response, **_: begun.release()}
+            yield {
+                "url": f"{server.url}/drip?bytes=100000",
+                "path": tmp_path / str(number),
+                "hooks": hooks,
+            }
+            if number == 2:
+                assert begun.acquire(timeout=10)
+                assert begun.acquire(timeout=10)
+                raise error
+
+    with ThreadPoolExecutor(2) as pool, pytest.raises(error) as caught:
+        session.download_many(jobs(), executor=pool)
+
+    assert [] == list(tmp_path.iterdir())  # no validator: nothing could be gone on with
+    stopped = "0 done, 0 failed; 3 files that had been handed over were stopped"
+    assert ([stopped] if error is KeyboardInterrupt else []) == getattr(caught.value, "__notes__", [])
