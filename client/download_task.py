@@ -326,7 +326,9 @@ class DownloadTask:
         if answer.stop == part.position and not answer.whole:  # 416: it had all come before
             part.stop = self.size = part.position
             return
-        if wire is None or "Content-Encoding" in response.headers:
+        if (
+            wire is None or response._content is not False or "Content-Encoding" in response.headers
+        ):  # read by a hook
             for piece in response.iter_content(None):
                 self._store(memoryview(piece), answer, part)
         elif CAN_SPLICE and isinstance(wire, ResponseStream) and self._room(answer, part) >= LEAST_SPLICE:

@@ -78,3 +78,24 @@ def test_what_had_come_before_an_error_status_is_of_use_later(
 
     assert done.resumed_from > 0
     assert (tmp_path / "out").read_bytes() == CONTENT
+
+
+def test_a_hook_may_read_the_answer(session: client.Session, origin: RangeServer, tmp_path: Path) -> None:
+    """As one does that logs bodies: what it has read is not lost."""
+    read: list[int] = []
+    hooks = {"response": lambda response, **_: read.append(len(response.content))}
+    session.download(origin.url, tmp_path / "out", parts=3, hooks=hooks)
+
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    assert len(CONTENT) == sum(read)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="a folder in which even root makes no file")
+def test_what_the_disk_says_names_the_file_that_was_asked_for(
+    session: client.Session, origin: RangeServer
+) -> None:
+    """Not a temporary or a journal, which nobody has heard of."""
+    with pytest.raises(FileNotFoundError) as caught:
+        session.download(origin.url, "/proc/out")
+
+    assert "/proc/out" == caught.value.filename
