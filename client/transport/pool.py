@@ -101,11 +101,8 @@ class ConnectionPool:
             key: Any = url.origin if url.scheme == "http" else (url.origin, call.tls)
         elif self.uds is None:
             key = proxied_key(url, call, self.options)
-        else:
-            call.proxy = (
-                None  # no proxy leads to a Unix socket, and its server is not to see the proxy's credentials
-            )
-            key = direct_key(url, call)
+        else:  # no proxy leads to a Unix socket, and its server is not to see the proxy's credentials
+            call.proxy, key = None, direct_key(url, call)
         connection, turns, acquired_at = None, 0, started_at
         try:
             if not call.fresh:
@@ -207,7 +204,7 @@ class ConnectionPool:
             BaseException: The call was cancelled.
         """
         token = call.cancel or CancelToken()  # so that `abort` reaches this call too
-        waiter = QueuedCall(key, call.fresh)
+        waiter = QueuedCall(key, call.fresh, self._epoch)
         try:
             try:
                 with self._lock:
@@ -250,7 +247,7 @@ class ConnectionPool:
         budget = call.deadline.budget("pool")
         with self._lock:
             self._waiters.append(waiter)
-            victims = self._settle()
+            victims = self._settle((waiter,))
         close_all(victims)
         if waiter.is_served():
             return  # the usual case: there was room
@@ -295,13 +292,12 @@ class ConnectionPool:
         url = request.url
         if url.scheme == "https":
             call.tls.context()  # a broken setting shows before a connection is made, and takes none of its time
-        uds = self.uds or url.socket_path
-        route = Route(url.scheme, url.host, url.port, proxy=call.proxy, tls=call.tls, uds=uds)
+        route = Route(url.scheme, url.host, url.port, call.proxy, call.tls, uds=self.uds or url.socket_path)
         dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
         try:
             connection = HTTPConnection(
                 dialed.sock, dialed.info, waiter.key,
-                generation=self._generation, epoch=self._epoch, limits=self.options.response_limits,
+                generation=self._generation, epoch=waiter.epoch, limits=self.options.response_limits,
             )  # fmt: skip
         except BaseException:
             dialed.sock.close()
@@ -366,7 +362,6 @@ class ConnectionPool:
         if connection.generation != _generation:
             connection.close_in_child()
             return
-        victims: list[HTTPConnection] = []
         try:
             with self._lock:
                 is_ours = connection in self._open
@@ -377,7 +372,7 @@ class ConnectionPool:
             connection.close()
         if is_ours:
             tell_closed(connection, why)
-        close_all(victims)
+            close_all(victims)
 
     def abandon(self, connection: HTTPConnection) -> None:
         """Leave *connection* for the next one who comes by to discard; the only thing a finaliser may do."""
@@ -389,11 +384,10 @@ class ConnectionPool:
 
     def forget(self, connection: HTTPConnection) -> None:
         """Free the slot of a connection whose socket now belongs to the caller."""
-        victims: list[HTTPConnection] = []
         with self._lock:
             if connection in self._open:
                 self._remove(connection)
-                victims = self._settle()
+            victims = self._settle()
         tell_handed_over(connection)
         close_all(victims)
 
@@ -412,38 +406,44 @@ class ConnectionPool:
 
     # -- under the lock -------------------------------------------------------------------------------------------
 
-    def _settle(self) -> list[HTTPConnection]:
-        """Serve the queue as far as there is room; return the idle connections that gave way, to be closed."""
+    def _settle(self, queue: tuple[QueuedCall, ...] = ()) -> list[HTTPConnection]:
+        """Serve *queue*, or all who wait, as far as there is room; return the idle connections that gave way.
+
+        Who waits found no room, so a newcomer asks for himself alone, and nobody behind one who was served finds more.
+        """
         victims: list[HTTPConnection] = []
-        for waiter in tuple(self._waiters):
+        is_served = False
+        for waiter in queue or tuple(self._waiters):
             place = self._places.get(waiter.key) or Place()
             if place.idle and not waiter.fresh:
                 waiter.connection = place.idle.pop()
                 del self._idle[waiter.connection]
-                self._waiters.remove(waiter)
-                waiter.bell.put(None)
             elif self._make_room(place, victims):
                 # Making room may have closed this place's last connection, and the place with it.
                 place = self._places.setdefault(waiter.key, place)
                 place.open += 1
                 self._slots += 1
                 waiter.has_slot = True
-                self._waiters.remove(waiter)
-                waiter.bell.put(None)
+            elif is_served:
+                break  # so a long queue is not walked for each connection that comes back
+            else:
+                continue
+            is_served = True
+            self._waiters.remove(waiter)
+            waiter.bell.put(None)
         return victims
 
     def _make_room(self, place: Place, victims: list[HTTPConnection]) -> bool:
         """Say whether one more connection to *place* may open; idle ones make way, adding to *victims*."""
         if place.open >= self.limits.per_origin:
-            if not place.idle:
-                return False
-            victims.append(place.idle[0])
+            idle: Any = place.idle
         elif self._slots >= self.limits.total:
-            if not self._idle:
-                return False
-            victims.append(next(iter(self._idle)))
+            idle = self._idle
         else:
             return True
+        if not idle:
+            return False
+        victims.append(next(iter(idle)))
         self._remove(victims[-1])
         return True
 

@@ -40,12 +40,16 @@ class QueuedCall:
     must raise. None of them means that a finaliser left something to clean up.
     """
 
-    __slots__ = ("bell", "connection", "error", "fresh", "has_slot", "key")
+    __slots__ = ("bell", "connection", "epoch", "error", "fresh", "has_slot", "key")
 
-    def __init__(self, key: Any, fresh: bool) -> None:
-        """Wait for a connection to *key*; *fresh* takes none that was used before."""
+    def __init__(self, key: Any, fresh: bool, epoch: int) -> None:
+        """Wait for a connection to *key*; *fresh* takes none that was used before.
+
+        A connection that is made in *epoch*, the pool's count of `close` calls, is not kept beyond it.
+        """
         self.key: Any = key
         self.fresh: bool = fresh
+        self.epoch: int = epoch
         self.bell: SimpleQueue[None] = _new_bell()
         self.connection: HTTPConnection | None = None
         self.has_slot: bool = False

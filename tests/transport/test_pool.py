@@ -12,6 +12,7 @@ import pytest
 from client.exceptions import ConnectError, InvalidRequest, SessionClosed
 from client.transport import pool as pool_room
 from client.transport.connection import HTTPConnection
+from client.transport.dialer import NetworkOptions
 from client.transport.pool import ConnectionPool, PoolLimits
 from tests.scripted_server import (
     Expect,
@@ -345,6 +346,31 @@ def test_a_response_in_use_survives_close_and_its_connection_does_not_come_back(
     go_on.set()
 
     assert b"ok" == response.read()
+    assert (0, 0, 0) == counts(pool)
+
+
+def test_a_connection_that_was_being_made_when_the_pool_closed_is_not_kept(
+    scripted_server: ScriptedServer,
+) -> None:
+    """Its call began before; nobody may come by any more to close what it leaves idle."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def resolver(_: str, __: int) -> list[str]:
+        asked.set()
+        go_on.wait(5)
+        return ["127.0.0.1"]
+
+    pool = ConnectionPool(options=NetworkOptions(resolver=resolver))
+    scripted_server.script(Expect(), Send(OK), ExpectClosed())
+    url = scripted_server.url.replace("127.0.0.1", "origin.test")
+    thread, outcome = in_thread(lambda: pool.round_trip(a_request(url), a_call()).read())
+    assert asked.wait(5)
+
+    pool.close()
+    go_on.set()
+    thread.join(5)
+
+    assert [b"ok"] == outcome
     assert (0, 0, 0) == counts(pool)
 
 

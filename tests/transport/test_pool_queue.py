@@ -12,6 +12,7 @@ from client.exceptions import PoolTimeout, TotalTimeout
 from client.timeouts import Timeouts
 from client.transport.cancel import CancelToken
 from client.transport.pool import ConnectionPool, PoolLimits
+from client.transport.pool_queue import Place, QueuedCall
 from tests.scripted_server import Close, Expect, ExpectClosed, Hold, ScriptedServer, Send, Wait
 from tests.transport.exchanging import OK, a_call, a_request
 from tests.transport.pooling import counts, in_thread, wait_for_waiters
@@ -168,3 +169,52 @@ def test_cancelling_a_waiting_call_takes_it_out_of_the_queue(scripted_server: Sc
     assert 0 == len(pool._waiters)
     held.close()
     assert (0, 0, 0) == counts(pool)
+
+
+@pytest.mark.parametrize("origins", [1, 5])
+def test_a_long_queue_is_not_walked_for_each_connection_that_comes_back(origins: int) -> None:
+    """With a thousand threads in it, that took longer than their requests."""
+    pool = ConnectionPool(PoolLimits(total=10 * origins, per_origin=10))
+    looked_at: list[Any] = []
+
+    class Places(dict[Any, Place]):
+        def get(self, key: Any, default: Any = None) -> Any:
+            looked_at.append(key)
+            return super().get(key, default)
+
+    pool._places = Places()
+    taken = [queued(pool, number % origins) for number in range(10 * origins)]
+    waiting = [queued(pool, number % origins) for number in range(1000)]
+    assert all(call.has_slot for call in taken)
+    assert 1000 == len(pool._waiters)
+    looked_at.clear()
+
+    for number in range(20):
+        pool._free_slot(number % origins)
+
+    assert {True} == {call.has_slot for call in waiting[:20]}
+    assert 980 == len(pool._waiters)
+    assert len(looked_at) <= 20 * 2 * origins
+
+
+def test_what_comes_back_goes_past_those_whose_origin_is_full() -> None:
+    pool = ConnectionPool(PoolLimits(total=3, per_origin=2))
+    assert [True, True, True] == [queued(pool, origin).has_slot for origin in ("a", "a", "b")]
+    calls = [queued(pool, origin) for origin in ("a", "b", "c", "a")]
+
+    pool._free_slot("b")
+
+    assert [False, True, False, False] == [call.has_slot for call in calls]
+    pool._free_slot("a")
+    assert [True, True, False, False] == [call.has_slot for call in calls]
+    pool._free_slot("a")
+    pool._free_slot("b")
+    assert [True, True, True, True] == [call.has_slot for call in calls]
+
+
+def queued(pool: ConnectionPool, key: Any) -> QueuedCall:
+    """Have a call for *key* stand in the queue, without a thread that waits there."""
+    call = QueuedCall(key, False, 0)
+    pool._waiters.append(call)
+    pool._settle((call,))
+    return call
