@@ -2,11 +2,14 @@
 
 Unit: microseconds of CPU time a MiB, of the client process (of the whole program for curl and aria2c, which is all that
 one can buy of them; the tables say what of it is their start); and the wall time a MiB, whose inverse is the rate. The
-kernel lets one thread at a time write to a file, and that is nine tenths of what a client has to do here, so that eight
-parts on loopback are hardly faster than one: they are for servers and networks that limit a connection. Each run makes a new file, on
-tmpfs where there is one, so that the disk is nobody's excuse; the old one is removed off the clock. nginx serves, as
-Debian configures it (sendfile). Baselines: the loop that every program writes, over a bare connection of http.client;
-and a bare loop of splice that knows where the body ends, the least that this kernel lets anybody pay for a new file.
+kernel lets one thread at a time write to a file, and that is three quarters of what a client has to do here, so that
+eight parts on loopback are hardly faster than one: they are for servers and networks that limit a connection. Each run
+makes a new file, on tmpfs where there is one, so that the disk is nobody's excuse; the old one is removed off the
+clock. nginx serves, as Debian configures it (sendfile).
+
+Baselines: the loop that every program writes, over a bare connection of http.client; bare loops of splice, one for each
+part, which know where the body ends; and a bare loop of pwrite without any network, the least that a new file costs.
+Where the bare loops do not have what is wanted, no client on this kernel does; the notes below the tables say it.
 
 256 MiB, or 64 MiB with --quick. The limited rate is 2 MiB a second and connection, of which nginx sends the first
 second's at once.
@@ -22,8 +25,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import client
@@ -105,6 +111,11 @@ def one_connection(url: str, path: Path, session: client.Session, rounds: int, s
         )
     if "bare splice" in contenders:
         table.note += f"\n  CPU of ours / bare splice: {ratio(table, OURS, 'bare splice'):.2f}"
+        if "curl" in contenders:
+            table.note += (
+                f"; bare splice / curl: CPU {ratio(table, 'bare splice', 'curl'):.2f}, "
+                f"rate {ratio(table, 'curl', 'bare splice', 'wall'):.2f}"
+            )
     return table
 
 
@@ -114,6 +125,9 @@ def eight_parts(url: str, path: Path, session: client.Session, rounds: int, size
         "... 1 part": lambda: session.download(url, path, parts=1),
     }
     title = f"{size} MiB into a file, 8 parts"
+    if CAN_SPLICE:
+        contenders["bare splice"] = lambda: by_splice(url, path, 8)
+        contenders["bare pwrite"] = lambda: by_pwrite(path, size)
     if shutil.which("aria2c"):
         # -k: its parts would else be 20 MiB at least.
         fixed = ("-q", "-x8", "-s8", "-k1M", "--file-allocation=none", "--no-conf")
@@ -129,6 +143,11 @@ def eight_parts(url: str, path: Path, session: client.Session, rounds: int, size
             f"rate of ours / aria2c -x8 -s8: {ratio(table, 'aria2c', OURS, 'wall'):.2f} (wanted: 3 at least); "
             f"its start is {start:.2f} of that"
         )
+        if CAN_SPLICE:
+            table.note += (
+                f"\n  rate of bare splice / aria2c: {ratio(table, 'aria2c', 'bare splice', 'wall'):.2f}, "
+                f"of bare pwrite: {ratio(table, 'aria2c', 'bare pwrite', 'wall'):.2f}"
+            )
     return table
 
 
@@ -180,24 +199,39 @@ def program(*command: str) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True)
 
 
-def by_splice(url: str, path: Path) -> None:
-    """Move the bytes as the kernel lets anybody, by a length that is known from the URL."""
-    parts = urlsplit(url)
-    size = int(parts.path.rpartition("/")[2])
+def by_splice(url: str, path: Path, parts: int = 1) -> None:
+    """Move the bytes as the kernel lets anybody, by a length that is known from the URL; each part on a thread."""
+    size = int(url.rpartition("/")[2])
+    bounds = [size * number // parts for number in range(parts + 1)]
+    turn = threading.Lock()  # to write: whoever came meanwhile would spin in the kernel
+    with path.open("wb") as file, ThreadPoolExecutor(parts) as pool:
+        list(pool.map(lambda start, stop: splice_part(url, file, start, stop, turn), bounds, bounds[1:]))
+
+
+def splice_part(url: str, file: BinaryIO, start: int, stop: int, turn: threading.Lock) -> None:
+    address = urlsplit(url)
+    head = f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nRange: bytes={start}-{stop - 1}\r\n\r\n"
     with (
-        socket.create_connection((parts.hostname, parts.port)) as connected,
-        path.open("wb") as file,
+        socket.create_connection((address.hostname, address.port)) as connected,
         contextlib.closing(Pipe()) as pipe,
     ):
-        connected.sendall(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += connected.recv(1)  # so that nothing of the body comes with it
-        done = 0
-        while done < size:
-            count = pipe.fill(connected, size - done)
-            pipe.empty(file.fileno(), done, count)
-            done += count
+        connected.sendall(head.encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += connected.recv(1)  # so that nothing of the body comes with it
+        while start < stop:
+            count = pipe.fill(connected, stop - start)
+            with turn:
+                pipe.empty(file.fileno(), start, count)
+            start += count
+
+
+def by_pwrite(path: Path, size: int) -> None:
+    """Fill the file from a memory that is warm."""
+    piece = bytes(MEBIBYTE)
+    with path.open("wb") as file:
+        for number in range(size):
+            os.pwrite(file.fileno(), piece, number * MEBIBYTE)
 
 
 def by_http_client(url: str, path: Path) -> None:
