@@ -39,7 +39,16 @@ __all__ = ["DownloadFile"]
 JOURNAL_SECONDS: Final = 0.5
 HASH_SIZE: Final = 1 << 18  # bytes read at once: what the processor's cache holds
 
-_TRIED_BY_LINK: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+#: What `os.link` says where a file system, such as FAT, has no links: ENOTSUP is macOS's word, EINVAL is Windows'.
+_NO_LINKS: Final = (
+    errno.EPERM,
+    errno.EOPNOTSUPP,
+    errno.ENOTSUP,
+    errno.ENOSYS,
+    errno.EMLINK,
+    errno.EXDEV,
+    errno.EINVAL,
+)
 
 
 class DownloadFile:
@@ -252,13 +261,27 @@ class DownloadFile:
                 if receipt is not None:
                     self._folder.remove(receipt)
                 raise exists_already(self._folder, self._name) from error
-            if error.errno not in _TRIED_BY_LINK:
+            if error.errno not in _NO_LINKS:
                 raise
-            # No links here, such as on FAT: hold the name with an empty file of ours, then replace that.
-            os.close(self._folder.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-            self._folder.replace(self._temporary, self._name)
+            self._publish_without_links()
         else:
             self._folder.remove(self._temporary)
+
+    def _publish_without_links(self) -> None:
+        """Hold the name with an empty file of ours, then replace that.
+
+        A kill between the two leaves the empty file. The one call that could do both, renameat2 with RENAME_NOREPLACE,
+        is Linux's alone, and `os` has no binding of it.
+        """
+        try:
+            os.close(self._folder.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError as error:
+            raise exists_already(self._folder, self._name) from error
+        try:
+            self._folder.replace(self._temporary, self._name)
+        except BaseException:
+            self._folder.remove(self._name)
+            raise
 
     def _final_mode(self, target: os.stat_result | None) -> int | None:
         """Return the mode of the file to be replaced, else that of any new file here (umask, default ACL)."""
