@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
-from client.prepared import USUAL_METHODS, checked_method
-from client.redirects import REDIRECT_STATUSES, Redirect, follow, surviving_fields
+from client.prepared import USUAL_METHODS, PreparedRequest, checked_method
+from client.redirects import REDIRECT_STATUSES, Redirect, follow, same_origin, surviving_fields
 from client.seams import call_hooks, send_through
 from client.transaction import is_replayable, let_go, transact
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from client.call_options import CallOptions
     from client.cookies import RequestsCookieJar
     from client.defaults import Defaults
-    from client.request import PreparedRequest
     from client.response import Response
     from client.session import Session
     from client.transport.cancel import CancelToken
@@ -61,7 +60,10 @@ def run(
             response = _hop(session, request, options, call)
         else:
             response = _with_auth(request._auth, session, request, options, call, history)
-        redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
+        if response.status_code not in REDIRECT_STATUSES:
+            break
+        request = _answered(request, response)
+        redirect = _redirect_of(request, response)
         if redirect is None:
             break
         following = _following(session, request, redirect, response)
@@ -103,12 +105,15 @@ def _with_auth(
     if session._cookies or request._own_cookies is not None:
         add_cookies(session, request)  # a signature may cover them
     flow = auth.auth_flow(request)
+    if not hasattr(flow, "send"):
+        raise InvalidRequest(f"auth_flow must be a generator, not return a {type(flow).__name__}")
     try:
-        request = next(flow)
+        # Not next(): a StopIteration would end a loop of the caller's as if nothing had been wrong.
+        request = _checked(next(flow, None))
         while True:
             response = _hop(session, request, options, call)
             try:
-                request = flow.send(response)
+                request = _checked(flow.send(response))
             except StopIteration:
                 return response
             response._history = history.copy()
@@ -116,6 +121,12 @@ def _with_auth(
             let_go(response)
     finally:
         flow.close()
+
+
+def _checked(request: Any) -> PreparedRequest:
+    if not isinstance(request, PreparedRequest):
+        raise InvalidRequest(f"auth_flow must yield prepared requests, not {type(request).__name__}")
+    return request
 
 
 # -- one hop: cookies, proxy, transport, cookies, hooks ------------------------------------------------------------
@@ -178,6 +189,22 @@ def add_cookies(session: Defaults, request: PreparedRequest) -> None:
     if value is not None:
         request._add_field(b"Cookie", value)
         request._has_jar_cookies = True
+
+
+def _answered(request: PreparedRequest, response: Response) -> PreparedRequest:
+    """Return the request that *response* is the answer to: *request*, unless a hook or an auth flow went elsewhere.
+
+    Then a Location is relative to that URL, and only what was sent there may go along.
+    """
+    found: object = response.request  # a double may have anything there
+    if found is request or not isinstance(found, PreparedRequest) or found._url in (None, request._url):
+        return request
+    other: PreparedRequest = found
+    if not same_origin(_url_of(request), _url_of(other)):
+        other = other.copy()
+        other._auth = other._own_cookies = None
+        other._at_home = False
+    return other
 
 
 def next_request(session: Session, request: PreparedRequest, response: Response) -> PreparedRequest | None:

@@ -205,3 +205,72 @@ def test_an_auth_object_takes_the_place_of_the_user_information() -> None:
 
     assert [None] == seen
     assert "Authorization" not in transport.requests[0].headers
+
+
+# -- an answer to another request than the one that was asked for --------------------------------------------------
+
+
+def elsewhere(request: MockRequest) -> MockResponse:
+    """Redirect to a relative URL from everywhere but the start and the end."""
+    if request.path in {"/start", "/a/end"}:
+        return MockResponse(json=dict(request.headers))
+    return MockResponse(307, headers={"Location": "end"})
+
+
+def test_a_redirect_is_relative_to_the_url_that_a_hook_went_to() -> None:
+    def hook(response: client.Response, **settings: Any) -> client.Response | None:
+        if not response.url.endswith("/start"):
+            return None
+        request = response.request.copy()
+        request.url = f"{BASE}/a/b"
+        answer: client.Response = response.connection.send(request, **settings)
+        return answer
+
+    session, _ = session_of(elsewhere)
+    response = session.get("/start", hooks={"response": hook}, auth=("ada", "secret"))
+
+    assert f"{BASE}/a/end" == response.url
+    assert "Basic YWRhOnNlY3JldA==" == response.json()["Authorization"]
+
+
+def test_what_stays_at_the_origin_stays_when_a_flow_leaves_it() -> None:
+    """The flow says what is sent to the other origin; a redirect there adds nothing of the call to that."""
+
+    class Flow(client.auth.AuthBase):
+        def auth_flow(self, request: client.PreparedRequest) -> Any:
+            other = request.copy()
+            other.url = "http://other.test/a/b"
+            del other.headers["X-Key"], other.headers["Cookie"]
+            yield other
+
+    session, transport = session_of(elsewhere, auth=Flow())
+    session.cookies.set("kept", "1")
+    response = session.get("/start", headers={"X-Key": "secret"}, cookies={"own": "2"})
+
+    assert "http://other.test/a/end" == response.url
+    assert ["other.test"] * 2 == [request.headers["Host"] for request in transport.requests]
+    last = response.json()
+    assert {"X-Key", "Cookie"}.isdisjoint(last)
+
+
+@pytest.mark.parametrize("yielded", [[], [None], ["http://api.test/"], [client.Request("GET", BASE)]])
+def test_a_flow_must_yield_prepared_requests(yielded: list[Any]) -> None:
+    """Without any, a StopIteration would end the caller's own loop as if all had been done."""
+
+    class Flow(client.auth.AuthBase):
+        def auth_flow(self, request: client.PreparedRequest) -> Any:
+            yield from yielded
+
+    session, transport = session_of(elsewhere, auth=Flow())
+    with pytest.raises(client.exceptions.InvalidRequest, match="auth_flow must yield prepared requests"):
+        session.get("/start")
+    assert [] == transport.requests
+
+
+def test_a_flow_must_be_a_generator() -> None:
+    class Flow(client.auth.AuthBase):
+        def auth_flow(self, request: client.PreparedRequest) -> Any:
+            return [request]
+
+    with pytest.raises(client.exceptions.InvalidRequest, match="auth_flow must be a generator"):
+        session_of(elsewhere, auth=Flow())[0].get("/start")
