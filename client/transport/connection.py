@@ -4,10 +4,10 @@ Every byte in and out goes through `protocol.Connection`; this room only moves b
 A connection has one owner at a time: the pool, the exchange that sends and waits on it, or the response that
 still streams from it.  Only the owner closes the descriptor; anybody may `abort`.
 
-Kernel timeouts (SO_RCVTIMEO, SO_SNDTIMEO) bound each wait on plain TCP under Linux, since a Python socket
-timeout costs one more system call every time.  Under TLS the ssl module retries through them for ever, so does
-Python itself where a timer's signals interrupt them, gevent's sockets don't see them, and elsewhere their form differs:
-there, `settimeout` does it.
+Kernel timeouts (SO_RCVTIMEO, SO_SNDTIMEO) bound each wait under Linux, since a Python socket timeout costs one more
+system call every time.  Python itself retries through them for ever where a timer's signals interrupt them, gevent's
+sockets don't see them, and elsewhere their form differs: there, `settimeout` does it.  What TLS needs beyond that is in
+`client.transport.tls_connection`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import struct
 import sys
 from _thread import allocate_lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from client import protocol
 from client.exceptions import RemoteDisconnected, SSLError
 from client.response_limits import DEFAULT_RESPONSE_LIMITS
-from client.transport.readiness import milliseconds, poll, readable_poll
+from client.transport.readiness import poll, readable_poll
 from client.transport.splice import Pipe
 
 if TYPE_CHECKING:
@@ -36,14 +36,11 @@ if TYPE_CHECKING:
     from client.transport.file_span import FileSpan
     from client.transport.wire import ConnectionInfo
 
-__all__ = ["RECEIVE_SIZE", "HTTPConnection"]
+__all__ = ["RECEIVE_SIZE", "HTTPConnection", "describe", "is_would_block"]
 
 #: Bytes asked of one read. More would come from fresh pages each time (malloc maps blocks of 128 KiB and up), and
 #: touching those costs more than the calls that are saved.
 RECEIVE_SIZE: Final = 65536
-
-#: Bytes offered to TLS at a time: it encrypts what it is offered before it finds out that there is no room.
-_SLICE: Final = 262144
 
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform == "linux"
 _HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
@@ -55,7 +52,7 @@ class HTTPConnection:
     """One connection to one place.
 
     Args:
-        sock: Connected, in blocking mode; a TLS socket where *info* names a TLS version.
+        sock: Connected, in blocking mode.
         info: Facts of the connection.
         key: The pool's key for it.
         generation: The process generation that it was made in; a forked child has a later one.
@@ -63,6 +60,7 @@ class HTTPConnection:
         limits: What may come in on it.
 
     Attributes:
+        is_tls: Whether it is a `TLSConnection`.
         is_kernel_timed: Whether the kernel bounds its waits; the descriptor blocks then.
         asked: The last request's method, target and fields, and the event that was made of them: an event is read-only,
             so the same request is not checked and laid out again.
@@ -90,13 +88,14 @@ class HTTPConnection:
         "idle_limit",
         "info",
         "is_kernel_timed",
-        "is_tls",
         "key",
         "limits",
         "reused",
         "sock",
         "turns",
     )
+
+    is_tls: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -118,7 +117,6 @@ class HTTPConnection:
         self.engine: protocol.Connection = protocol.Connection(
             protocol.CLIENT, limits=limits, coalesce_chunks=True
         )
-        self.is_tls: bool = info.tls_version is not None
         self.is_kernel_timed: bool = _HAS_KERNEL_TIMEOUTS and _waits_in_kernel(sock) and not _has_timer()
         self._receive_limit: float | None = None
         self._send_limit: float | None = None
@@ -168,8 +166,6 @@ class HTTPConnection:
         Raises:
             BaseException: `abort` was called; its error.
         """
-        if self.is_tls and self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
-            return True, False
         ready = poll(self.sock.fileno(), for_write=for_write, seconds=seconds)
         if self.error is not None:
             raise self.error
@@ -183,7 +179,7 @@ class HTTPConnection:
         Raises:
             ReadTimeout, TotalTimeout: Nothing came in time.
             RemoteDisconnected: The connection broke (reset, or TLS cut without close_notify).
-            SSLError: The TLS layer failed in another way.
+            SSLError: The TLS layer failed in another way; only a `TLSConnection`.
         """
         # Without a total deadline the limit is the setting, which is asked for here without two calls.
         limit = deadline.timeouts.read if deadline.expires_at is None else deadline.remaining("read", "read")
@@ -193,29 +189,6 @@ class HTTPConnection:
             data = self.sock.recv(size)
         except OSError as error:
             raise self._read_failure(error, deadline) from error
-        if self.error is not None:
-            raise self.error
-        return data
-
-    def receive_later(self, size: int, deadline: Deadline) -> bytes:
-        """Do what `receive` does, under TLS, for what is hardly there yet.
-
-        With a timeout ssl would read in vain before it waits: a system call and an exception more for each answer.
-
-        Raises:
-            ReadTimeout, TotalTimeout, RemoteDisconnected, SSLError: As `receive`.
-        """
-        limit = deadline.remaining("read", "read")
-        try:
-            if not self.sock.pending() and not (self._poll or self._make_poll())(milliseconds(limit)):  # type: ignore[attr-defined]  # an SSLSocket has it
-                raise TimeoutError
-            if self._receive_limit != 0.0:
-                self._limit_receive(0.0)
-            data = self.sock.recv(size)
-        except OSError as error:
-            if isinstance(error, TimeoutError) or not _is_would_block(error):
-                raise self._read_failure(error, deadline) from error
-            return self.receive(size, deadline)  # no whole record, or none with data in it: a session ticket
         if self.error is not None:
             raise self.error
         return data
@@ -246,33 +219,27 @@ class HTTPConnection:
         try:
             if self.is_kernel_timed:
                 return self.sock.recv(RECEIVE_SIZE, _DONT_WAIT)
-            # The flag would not do: ssl takes none, and a socket with a timeout waits before it calls.
+            # The flag would not do: a socket with a timeout waits before it calls.
             self._limit_receive(0.0)
             return self.sock.recv(RECEIVE_SIZE)
         except OSError as error:
-            if _is_would_block(error):
-                return None
-            self._note_alert(error)
-            return b""
-
-    def _note_alert(self, error: OSError) -> None:
-        if self.is_tls and _is_tls_failure(error):
-            self.alert = SSLError(f"TLS failed while reading: {_describe(error)}")
-            self.alert.__cause__ = error
+            return None if is_would_block(error) else b""
 
     def _read_failure(self, error: OSError, deadline: Deadline) -> BaseException:
         """Translate what a receive raised; the only place that does."""
         if self.error is not None:
             return self.error
-        if _is_would_block(error):
+        if is_would_block(error):
             return deadline.error("read", "read")
-        if self.is_tls and _is_tls_failure(error):
-            return SSLError(f"TLS failed while reading: {_describe(error)}")
-        return RemoteDisconnected(f"the connection broke while reading: {_describe(error)}")
+        return self._broken(error, "reading")
+
+    def _broken(self, error: OSError, doing: str) -> RemoteDisconnected | SSLError:
+        """Say what *error* makes of this connection."""
+        return RemoteDisconnected(f"the connection broke while {doing}: {describe(error)}")
 
     # -- sending ----------------------------------------------------------------------------------------------
 
-    def send_whole(self, data: bytes, deadline: Deadline, sent_before: int = 0) -> None:
+    def send_whole(self, data: bytes, deadline: Deadline) -> None:
         """Send *data* in blocking mode; for heads and small bodies.
 
         Raises:
@@ -280,7 +247,6 @@ class HTTPConnection:
             RemoteDisconnected: The connection broke; ``bytes_sent`` is exact.
         """
         sent = 0
-        at_once = self.is_tls  # with a timeout ssl would wait before it writes; nearly always there is room
         while sent < len(data):
             # As in `receive`.
             limit = (
@@ -288,19 +254,13 @@ class HTTPConnection:
                 if deadline.expires_at is None
                 else deadline.remaining("write", "write")
             )
-            if at_once:
-                if self._receive_limit != 0.0:
-                    self._limit_receive(0.0)
-            elif limit is not self._send_limit:
+            if limit is not self._send_limit:
                 self._limit_send(limit)  # type: ignore[arg-type]  # as above
             try:
                 # Never sendall: it does not tell how much the kernel took before it failed.
                 sent += self.sock.send(memoryview(data)[sent:] if sent else data)
             except OSError as error:
-                if at_once and self.error is None and _is_would_block(error):
-                    at_once = False
-                    continue
-                raise self.write_failure(error, deadline, sent_before + sent) from error
+                raise self.write_failure(error, deadline, sent) from error
             if self.error is not None:
                 raise self.error
 
@@ -314,11 +274,9 @@ class HTTPConnection:
             if self.is_kernel_timed:
                 return self.sock.sendmsg(parts, (), _DONT_WAIT)
             self._limit_receive(0.0)  # as in `receive_ready`
-            if self.is_tls or not _HAS_SENDMSG:
-                return self.sock.send(memoryview(parts[0])[:_SLICE])
-            return self.sock.sendmsg(parts)
+            return self.sock.sendmsg(parts) if _HAS_SENDMSG else self.sock.send(parts[0])
         except OSError as error:
-            if _is_would_block(error):
+            if is_would_block(error):
                 return 0
             raise
 
@@ -346,12 +304,9 @@ class HTTPConnection:
         if self.error is not None:
             return self.error
         failure: Timeout | SSLError | RemoteDisconnected
-        if _is_would_block(error):
-            failure = deadline.error("write", "write")
-        elif self.is_tls and _is_tls_failure(error):
-            failure = SSLError(f"TLS failed while sending: {_describe(error)}")
-        else:
-            failure = RemoteDisconnected(f"the connection broke while sending: {_describe(error)}")
+        failure = (
+            deadline.error("write", "write") if is_would_block(error) else self._broken(error, "sending")
+        )
         failure.bytes_sent = bytes_sent
         return failure
 
@@ -361,22 +316,12 @@ class HTTPConnection:
         """Say whether an idle connection is still silent and open.
 
         Bytes on an idle connection are an unasked-for answer or the peer's goodbye: never parsed, the
-        connection is dropped (RFC 9112 section 9.2). TLS may have a session ticket to deliver, which is no
-        data: there, one non-blocking read decides. Raises what an `abort` in this very moment gave.
+        connection is dropped (RFC 9112 section 9.2). Raises what an `abort` in this very moment gave.
         """
-        if self.is_tls and self.sock.pending():  # type: ignore[attr-defined]  # an SSLSocket has it
-            return False
         if not (self._poll or self._make_poll())(0):
             return True  # the kernel has nothing for us, not even an end
         if self.error is not None:
             raise self.error  # meant for the call that took it out of the pool just now, not for it alone
-        if not self.is_tls:
-            return False
-        try:
-            self._limit_receive(0.0)
-            self.sock.recv(1)
-        except OSError as error:
-            return _is_would_block(error)
         return False
 
     def _make_poll(self) -> Callable[[int], object]:
@@ -391,16 +336,8 @@ class HTTPConnection:
         an answer to it. An end or an error is no speech: sending and waiting will meet it.
         """
         try:
-            if not self.is_tls:
-                return bool((self._poll or self._make_poll())(0) and self.sock.recv(1, socket.MSG_PEEK))
-            if not self.sock.pending():  # type: ignore[attr-defined]  # as above
-                if not (self._poll or self._make_poll())(0):
-                    return False
-                self._limit_receive(0.0)
-            return bool(self.sock.recv(1))
-        except OSError as error:
-            if not _is_would_block(error):
-                self._note_alert(error)
+            return bool((self._poll or self._make_poll())(0) and self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
             return False
 
     # -- ending -------------------------------------------------------------------------------------------------
@@ -449,8 +386,8 @@ class HTTPConnection:
 
 
 def _waits_in_kernel(sock: socket.socket) -> bool:
-    """Say whether *sock* is Python's own and plain, so that the kernel's timeouts count."""
-    return type(sock).__module__ == "socket"
+    """Say whether *sock* is Python's own, so that the kernel's timeouts count."""
+    return type(sock).__module__ in ("socket", "ssl")
 
 
 def _has_timer() -> bool:
@@ -471,7 +408,7 @@ def _as_timeval(seconds: float | None) -> bytes:
     return _timeval(microseconds // 1_000_000, microseconds % 1_000_000)
 
 
-def _is_would_block(error: OSError) -> bool:
+def is_would_block(error: OSError) -> bool:
     """Say whether a socket call ended for lack of time or readiness, in any of the ways that it can."""
     # By name, since naming the ssl classes would import ssl into programs that use none of it.
     return isinstance(error, (BlockingIOError, TimeoutError)) or type(error).__name__ in (
@@ -480,14 +417,6 @@ def _is_would_block(error: OSError) -> bool:
     )
 
 
-def _is_tls_failure(error: OSError) -> bool:
-    """Say whether the TLS layer itself failed; a cut without close_notify is the peer's disappearance."""
-    import ssl
-
-    return isinstance(error, ssl.SSLError) and not isinstance(
-        error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-    )
-
-
-def _describe(error: OSError) -> str:
+def describe(error: OSError) -> str:
+    """Return what *error* says."""
     return error.strerror or str(error) or type(error).__name__

@@ -27,6 +27,7 @@ from client.transport.pool_key import direct_key, proxied_key
 from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
 from client.transport.pool_log import close_all, tell_closed, tell_handed_over, tell_made, why_unfit
 from client.transport.pool_queue import Place, QueuedCall
+from client.transport.tls_connection import TLSConnection
 
 if TYPE_CHECKING:
     from client.timeouts import Budget
@@ -295,7 +296,7 @@ class ConnectionPool:
         route = Route(url.scheme, url.host, url.port, call.proxy, call.tls, uds=self.uds or url.socket_path)
         dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
         try:
-            connection = HTTPConnection(
+            connection = (HTTPConnection if dialed.info.tls_version is None else TLSConnection)(
                 dialed.sock, dialed.info, waiter.key,
                 generation=self._generation, epoch=waiter.epoch, limits=self.options.response_limits,
             )  # fmt: skip

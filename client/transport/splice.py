@@ -121,7 +121,7 @@ def splice(stream: ResponseStream, pipe: Pipe, size: int) -> int | None:
         IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `ResponseStream.read`.
     """
     connection = stream.connection
-    if stream._buffer or stream._finished or not connection.is_kernel_timed:
+    if stream._buffer or stream._finished or connection.is_tls or not connection.is_kernel_timed:
         return None
     run = min(size, connection.engine.passthrough_available())
     if run < LEAST_SPLICE:

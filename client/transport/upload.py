@@ -75,9 +75,8 @@ class Answer:
             ReadTimeout, TotalTimeout: It stayed silent.
         """
         connection = self.connection
-        receive = connection.receive_later if connection.is_tls else connection.receive
         while self.head is None:
-            data = b"" if self.closed else receive(RECEIVE_SIZE, self.call.deadline)
+            data = b"" if self.closed else connection.receive(RECEIVE_SIZE, self.call.deadline)
             if not data:
                 raise connection.alert or RemoteDisconnected(
                     "the peer closed in the middle of the response head"

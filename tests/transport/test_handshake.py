@@ -15,9 +15,9 @@ import pytest
 import client
 from client.exceptions import ConnectError, ConnectTimeout, InvalidRequest, SSLError
 from client.transport.cancel import CancelToken
-from client.transport.connection import HTTPConnection
 from client.transport.dialer import Route
 from client.transport.tls import TLSSettings
+from client.transport.tls_connection import TLSConnection
 from tests.leaks import open_descriptors, slots_of
 from tests.scripted_server import (
     Close,
@@ -228,7 +228,7 @@ def test_an_alert_that_is_met_by_a_look_is_kept(tls_authority: TLSAuthority) -> 
         refused = server.script(FailedHandshake())
         route = Route("https", "localhost", server.port, tls=TLSSettings(str(tls_authority.bundle)))
         with dialed(route) as found:
-            connection = HTTPConnection(found.sock, found.info, None)
+            connection = TLSConnection(found.sock, found.info, None)
             assert refused.finished.wait(10)
 
             assert b"" == connection.receive_ready()
