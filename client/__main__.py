@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from typing import Any, Final
 
 #: As `client.cli` has it; that is what takes long to load.
 INTERRUPTED: Final = 130
 AGAIN_SECONDS: Final = 0.05
+CAN_RING: Final = hasattr(signal, "setitimer")
 
 _is_at_work = False
 
@@ -34,6 +34,8 @@ def main() -> int:
         return INTERRUPTED
     finally:
         _is_at_work = False
+        if CAN_RING:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # for `on_unraisable`
 
 
 def on_interrupt(*arguments: Any) -> None:
@@ -45,12 +47,12 @@ def on_interrupt(*arguments: Any) -> None:
 
 def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """Let a Ctrl-C that came during a finaliser, which swallows it, come again behind it."""
-    if unraisable.exc_type is not KeyboardInterrupt or not hasattr(signal, "pthread_kill"):
+    if unraisable.exc_type is not KeyboardInterrupt or not CAN_RING:
         sys.__unraisablehook__(unraisable)
         return
     # Not at once: it would meet this very function, which Python lets raise nothing either.
-    arguments = [threading.main_thread().ident, signal.SIGINT]
-    threading.Timer(AGAIN_SECONDS, signal.pthread_kill, arguments).start()
+    signal.signal(signal.SIGALRM, on_interrupt)
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
 
 
 if __name__ == "__main__":
