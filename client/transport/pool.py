@@ -58,13 +58,13 @@ class ConnectionPool:
         uds: str | os.PathLike[str] | None = None,
     ) -> None:
         """Start empty; nothing is opened before the first request."""
+        self._start()  # first: `__del__` looks at it even where the limits are refused
         self.limits: PoolLimits = check_limits(limits)
         self.options: NetworkOptions = options or NetworkOptions()
         try:
             self.uds: str | None = None if uds is None else os.fsdecode(uds)
         except TypeError as error:
             raise InvalidRequest(f"uds={uds!r}: expected the path of a Unix domain socket") from error
-        self._start()
 
     def _start(self) -> None:
         """Set the state of an empty pool; also in a forked child, whose lock may be held by a thread it lacks."""
@@ -471,8 +471,6 @@ class ConnectionPool:
 
     def __del__(self) -> None:
         """Close what is idle or left behind; nobody can ask for it any more."""
-        if not hasattr(self, "_abandoned"):
-            return  # the limits were refused
         for connection in self._idle:
             connection.sock.close()
         while not self._abandoned.empty():
