@@ -21,7 +21,7 @@ from client.transport.dialer import NetworkOptions
 from client.transport.pool import DEFAULT_LIMITS, ConnectionPool
 from client.transport.tls import TLSSettings
 from client.transport.wire import Call
-from client.urllib3_pools import brings_pool, send_by_pool
+from client.urllib3_pools import OwnPool, pool_of, send_by_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -131,6 +131,7 @@ class HTTPAdapter(BaseAdapter):
         block: bool = False,
         *,
         ssl_context: Any = None,
+        ca_certs: str | None = None,
         source_address: tuple[str, int] | None = None,
         socket_options: Iterable[tuple[int, int, int | bytes]] | None = None,
     ) -> None:
@@ -139,16 +140,20 @@ class HTTPAdapter(BaseAdapter):
         Args:
             connections, maxsize, block: The constructor's ``pool_connections``, ``pool_maxsize``, ``pool_block``.
             ssl_context: An `ssl.SSLContext` in place of ``verify=True`` and certifi's roots.
+            ca_certs: A path, likewise.
             source_address: (IP address, 0) to connect from.
             socket_options: As in `client.Session`.
 
         Raises:
-            InvalidRequest: *source_address* names a port: there would be one connection at a time.
+            InvalidRequest: *source_address* names a port: there would be one connection at a time. Or both
+                *ssl_context* and *ca_certs*.
         """
+        if ssl_context is not None and ca_certs is not None:
+            raise InvalidRequest("ca_certs: load them into the ssl_context")
         if source_address is not None and source_address[1]:
             raise InvalidRequest("source_address: the port must be 0")
         self._pool_connections, self._pool_maxsize, self._pool_block = connections, maxsize, block
-        self._ssl_context = ssl_context
+        self._ssl_context = ca_certs if ssl_context is None else ssl_context
         before = self.__dict__.get("poolmanager")
         limits = DEFAULT_LIMITS._replace(idle=max(connections, maxsize))
         self.poolmanager = ConnectionPool(
@@ -185,11 +190,12 @@ class HTTPAdapter(BaseAdapter):
         """
         url = request._url
         given, call = request._under_way or (None, None)
-        if brings_pool(self):
+        pool = pool_of(self, request, verify, cert, proxies)
+        if pool is not None:
             self.add_headers(
                 request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies
             )
-            return send_by_pool(self, request, _timeouts(timeout, given), verify, cert, proxies)
+            return send_by_pool(self, pool, request, _timeouts(timeout, given), proxies)
         if url is None or url.scheme not in ("http", "https", "http+unix"):
             raise InvalidSchema("HTTPAdapter sends http and https only", request=request)
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
@@ -224,6 +230,13 @@ class HTTPAdapter(BaseAdapter):
             return response
         response.connection = self
         return response
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:
+        """Return what stands for this adapter's own pool (requests' seam, which it does not call any more).
+
+        A subclass may return a pool of urllib3 in its stead; what it sets on this has no effect.
+        """
+        return OwnPool()
 
     def add_headers(self, request: PreparedRequest, **kwargs: Any) -> None:
         """Add header fields to *request*; does nothing, for subclasses (requests' seam)."""
@@ -265,10 +278,14 @@ class HTTPAdapter(BaseAdapter):
         asked = getattr(self.poolmanager, "connection_pool_kw", None)
         if asked is None:
             return
-        settings = {name: value for name, value in asked.items() if name not in ("maxsize", "block")}
-        if unknown := sorted(settings.keys() - {"ssl_context", "source_address", "socket_options"}):
+        settings = {
+            name: value
+            for name, value in asked.items()
+            if name not in ("maxsize", "block") and value is not None and not _says_required(name, value)
+        }
+        if unknown := sorted(settings.keys() - _POOL_SETTINGS):
             raise InvalidRequest(
-                f"PoolManager({unknown[0]}=...): only ssl_context, source_address and socket_options are known; "
+                f"PoolManager({unknown[0]}=...): only {', '.join(sorted(_POOL_SETTINGS))} are known; "
                 "TLS versions, ciphers and the like are set on an ssl.SSLContext"
             )
         HTTPAdapter.init_poolmanager(
@@ -309,12 +326,20 @@ class HTTPAdapter(BaseAdapter):
 
 _NOT_PICKLED: Final = frozenset({"poolmanager", "_ssl_context", "_tls"})
 
+#: What of a ``PoolManager``'s settings a pool of ours knows.
+_POOL_SETTINGS: Final = frozenset({"ca_certs", "socket_options", "source_address", "ssl_context"})
+
 #: Most TLS settings that an adapter remembers; programs use one or two.
 _MAX_TLS_SETTINGS: Final = 16
 
 #: What `_is_seen` compares with: the methods as they are defined here, whatever stands in their place later.
 _OWN: Final = {"send": HTTPAdapter.send, "build_response": HTTPAdapter.build_response}
 note_adapter(HTTPAdapter)
+
+
+def _says_required(name: str, value: Any) -> bool:
+    """Say whether this is urllib3's setting to check certificates, as is done here unless ``verify=False``."""
+    return name == "cert_reqs" and getattr(value, "name", value) in ("CERT_REQUIRED", "REQUIRED")
 
 
 def _timeouts(timeout: Any, given: CallOptions | None) -> Timeouts:

@@ -312,6 +312,16 @@ class Response(ResponseHead):
             raise ProtocolError("there is no connection behind this response", response=self)
         return self._wire.detach()
 
+    @property
+    def _content_consumed(self) -> bool:
+        """Whether nothing is left on the connection, under requests' name for it: Azure's SDK asks before `content`."""
+        body = self._body
+        return self._content is not False or (body is not None and body.complete and body.consumed)
+
+    @_content_consumed.setter
+    def _content_consumed(self, value: bool) -> None:
+        """Take what doubles and adapters set beside `_content`, which says the same."""
+
     # -- how the body is read ---------------------------------------------------------------------------------
 
     def _read_content(self) -> bytes | None:

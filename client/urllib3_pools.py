@@ -24,12 +24,11 @@ from client.foreign_raw import kind_of_urllib3
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from client.adapters import HTTPAdapter
     from client.prepared import PreparedRequest
     from client.response import Response
     from client.timeouts import Timeouts
 
-__all__ = ["brings_pool", "send_by_pool"]
+__all__ = ["OwnPool", "pool_of", "send_by_pool"]
 
 #: urllib3's errors before the head of an answer is there, by the name of a base class -> ours, as in requests.
 _ERRORS: Final[dict[str, type[RequestException]]] = {
@@ -42,38 +41,55 @@ _ERRORS: Final[dict[str, type[RequestException]]] = {
 }
 
 
-def brings_pool(adapter: HTTPAdapter) -> bool:
-    """Say whether *adapter* is a subclass that says what connects; `HTTPAdapter` itself has no such method."""
-    return hasattr(adapter, "get_connection_with_tls_context") or hasattr(adapter, "get_connection")
+class OwnPool:
+    """What `HTTPAdapter.get_connection` returns: stands for the adapter's own pool, and takes whatever is set on it."""
+
+    def __init__(self) -> None:
+        """Have the attribute that adapters look at first."""
+        self.conn_kw: dict[str, Any] = {}
 
 
-def send_by_pool(
-    adapter: Any,
-    request: PreparedRequest,
-    timeouts: Timeouts,
-    verify: Any,
-    cert: Any,
-    proxies: Mapping[str, Any] | None,
-) -> Response:
-    """Send *request* by the pool that *adapter* brings and return what its ``build_response`` makes of the answer.
+def pool_of(
+    adapter: Any, request: PreparedRequest, verify: Any, cert: Any, proxies: Mapping[str, Any] | None
+) -> Any:
+    """Return the pool of urllib3 that *adapter*, a subclass that says what connects, brings; None: our own.
 
     Args:
-        adapter: See `brings_pool`. Its ``request_url``, if it has one, says what stands in the request line.
-        request: Complete.
-        timeouts: Complete; connect and read count.
-        verify, cert, proxies: Handed to the adapter. Its ``max_retries`` don't count.
+        adapter: An `HTTPAdapter`.
+        request, verify, cert, proxies: Handed to the adapter.
 
     Raises:
         InvalidRequest: The pool is one for https, where *verify* and *cert* would not hold.
-        ConnectTimeout, ReadTimeout, SSLError, ProxyError, ConnectionError: What urllib3 raises.
         Exception: Whatever the adapter raises.
     """
-    if hasattr(adapter, "get_connection_with_tls_context"):
+    if hasattr(adapter, "get_connection_with_tls_context"):  # `HTTPAdapter` itself has no such method
         pool = adapter.get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
     else:
         pool = adapter.get_connection(request.url, proxies)
+    if isinstance(pool, OwnPool):
+        return None
     if pool.scheme == "https":
         raise InvalidRequest("an adapter's own pool of urllib3 must not be one for https", request=request)
+    return pool
+
+
+def send_by_pool(
+    adapter: Any, pool: Any, request: PreparedRequest, timeouts: Timeouts, proxies: Mapping[str, Any] | None
+) -> Response:
+    """Send *request* by *pool* and return what the adapter's ``build_response`` makes of the answer.
+
+    Args:
+        adapter: Its ``request_url``, if it has one, says what stands in the request line. Its ``max_retries``
+            don't count.
+        pool: From `pool_of`.
+        request: Complete.
+        timeouts: Complete; connect and read count.
+        proxies: Handed to the adapter.
+
+    Raises:
+        ConnectTimeout, ReadTimeout, SSLError, ProxyError, ConnectionError: What urllib3 raises.
+        Exception: Whatever the adapter raises.
+    """
     wire = request.for_wire()
     body, is_chunked = wire.body, False
     if body is not None and not isinstance(body, bytes):

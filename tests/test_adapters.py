@@ -288,7 +288,7 @@ def test_roots_are_read_once_for_all_connections(tls_authority: TLSAuthority, tm
         assert 2 == server.stats.connections
 
 
-@pytest.mark.parametrize("how", ["super", "PoolManager"])
+@pytest.mark.parametrize("how", ["super", "PoolManager", "ca_certs"])
 def test_a_subclass_has_a_tls_context_of_its_own(tls_authority: TLSAuthority, how: str) -> None:
     class Own(HTTPAdapter):
         def init_poolmanager(
@@ -297,9 +297,12 @@ def test_a_subclass_has_a_tls_context_of_its_own(tls_authority: TLSAuthority, ho
             context = ssl.create_default_context(cafile=str(tls_authority.bundle))
             if how == "super":
                 super().init_poolmanager(connections, maxsize, block, ssl_context=context)
-            else:
-                asked = {"maxsize": maxsize, "block": block, "ssl_context": context}
-                self.poolmanager = type("PoolManager", (), {"connection_pool_kw": asked})()
+                return
+            asked = {"maxsize": maxsize, "block": block, "ssl_context": context}
+            if how == "ca_certs":  # as dropbox's SDK asks
+                asked |= {"ssl_context": None, "cert_reqs": ssl.CERT_REQUIRED}
+                asked["ca_certs"] = str(tls_authority.bundle)
+            self.poolmanager = type("PoolManager", (), {"connection_pool_kw": asked})()
 
     with LoopbackServer(tls=tls_authority.server_context()) as server, client.Session() as session:
         session.mount("https://", Own(pool_block=True))
@@ -307,13 +310,18 @@ def test_a_subclass_has_a_tls_context_of_its_own(tls_authority: TLSAuthority, ho
         assert 200 == session.get(server.url, verify=False).status_code
 
 
-def test_what_no_pool_of_ours_can_do_is_refused() -> None:
+@pytest.mark.parametrize(
+    "asked", [{"ssl_version": 3}, {"cert_reqs": "CERT_NONE"}, {"assert_hostname": False}]
+)
+def test_what_no_pool_of_ours_can_do_is_refused(asked: dict[str, Any]) -> None:
     class Old(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            self.poolmanager = type("PoolManager", (), {"connection_pool_kw": {"ssl_version": 3}})()
+            self.poolmanager = type("PoolManager", (), {"connection_pool_kw": asked})()
 
-    with pytest.raises(client.InvalidRequest, match="ssl_version"):
+    with pytest.raises(client.InvalidRequest, match=next(iter(asked))):
         Old()
+    with pytest.raises(client.InvalidRequest, match="ca_certs"):
+        HTTPAdapter().init_poolmanager(1, 1, ssl_context=object(), ca_certs="roots.pem")
     with pytest.raises(client.InvalidRequest, match="port"):
         HTTPAdapter().init_poolmanager(1, 1, source_address=("127.0.0.1", 80))
 

@@ -445,3 +445,20 @@ def test_what_raises_before_the_first_piece_comes_as_ours() -> None:
     response.raw.stream.side_effect = HTTPError()
     with pytest.raises(client.ChunkedEncodingError):
         next(response.iter_content(10))
+
+
+def test_whether_the_body_was_read_is_told_under_requests_name() -> None:
+    """Azure's SDK asks before it takes `content`; Google's sets it beside `_content`."""
+    transport = MockTransport(lambda _: MockResponse(body=b"body"))
+    session = client.Session(transport=transport)
+
+    assert session.get("http://h.test/")._content_consumed
+    streamed = session.get("http://h.test/", stream=True)
+    assert not streamed._content_consumed
+    streamed.raw.read(1)
+    assert not streamed._content_consumed
+    list(streamed.iter_content())
+    assert streamed._content_consumed
+    made = client.Response()
+    made._content, made._content_consumed = b"made", True
+    assert (b"made", True) == (made.content, made._content_consumed)

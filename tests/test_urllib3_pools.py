@@ -75,6 +75,22 @@ def test_cookies_redirects_codings_and_limits_are_ours(server: LoopbackServer) -
             session.get("odd://h.test/bytes/1000", max_body=10)
 
 
+def test_the_older_method_may_ask_for_the_adapters_own_pool(server: LoopbackServer) -> None:
+    """Azure's SDK sets the size of a buffer on it; requests does not even call this method any more."""
+
+    class Bigger(HTTPAdapter):
+        def get_connection(self, url: str, proxies: Any = None) -> Any:
+            connection = super().get_connection(url, proxies)
+            connection.conn_kw["blocksize"] = 32768
+            return connection
+
+    with client.Session() as session:
+        session.mount("http://", Bigger())
+        assert "GET" == session.get(f"{server.url}/gzip").json()["method"]
+        with pytest.raises(client.InvalidSchema):
+            Bigger().send(client.Request("GET", "odd://h.test/").prepare())
+
+
 def test_the_older_method_and_the_request_line(server: LoopbackServer) -> None:
     adapter = BringsAsOfOld()
     with urllib3.HTTPConnectionPool(server.host, server.port) as adapter.pool, client.Session() as session:
