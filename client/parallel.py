@@ -308,12 +308,7 @@ def _results(
                 if show is not None and (callable(progress) or monotonic() - shown_at >= _PROGRESS_SECONDS):
                     shown_at = monotonic()
                     show(Row("requests", done, source.total, "requests"), ())
-                ticket, entry.ticket = entry.ticket, None  # nothing here keeps a response
-                assert ticket is not None
-                try:
-                    yield _result(ticket, entry.arguments, on_error)
-                finally:
-                    del ticket  # that the consumer has let go
+                yield _result(entry, on_error)
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(f"{done} requests done, {len(source.pending)} stopped")
         raise
@@ -321,13 +316,13 @@ def _results(
         source.stop()
 
 
-def _result(
-    ticket: Ticket, arguments: Mapping[str, Any], on_error: Literal["raise", "return"]
-) -> Response | Exception:
+def _result(entry: _Entry, on_error: Literal["raise", "return"]) -> Response | Exception:
+    ticket, entry.ticket = entry.ticket, None  # from here on the consumer alone keeps the response
+    assert ticket is not None
     try:
         response: Response = ticket.result()
     except Exception as error:
-        attach_request(error, arguments)
+        attach_request(error, entry.arguments)
         if on_error == "raise":
             raise
         return error

@@ -155,6 +155,17 @@ def test_a_response_that_the_consumer_lets_go_is_gone(name: str) -> None:
         gc.enable()
 
 
+@BOTH
+def test_and_at_once(name: str) -> None:
+    """Not only when the next one is asked for: of large responses, one more or less is not the same."""
+    gone = threading.Event()
+    with crowded(Crowd(), workers=1) as session:
+        results = getattr(session, name)(["http://a.test/"])
+        weakref.finalize(next(results), gone.set)
+
+        assert gone.wait(10)  # the worker may just be about to let go of it
+
+
 INTERRUPTED = """
 import sys, client
 def jobs():
