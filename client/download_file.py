@@ -37,6 +37,8 @@ __all__ = ["DownloadFile"]
 
 #: Least seconds between two journals: each costs a sync of the data.
 JOURNAL_SECONDS: Final = 0.5
+#: What musl's posix_fallocate says on a file system without; glibc's writes zeros there.
+_CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.EINVAL)
 HASH_SIZE: Final = 1 << 18  # bytes read at once: what the processor's cache holds
 
 #: What `os.link` says where a file system, such as FAT, has no links: ENOTSUP is macOS's word, EINVAL is Windows'.
@@ -142,7 +144,11 @@ class DownloadFile:
             OSError: There is no such room.
         """
         if size and hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self.descriptor, 0, size)
+            try:
+                os.posix_fallocate(self.descriptor, 0, size)
+            except OSError as error:
+                if error.errno not in _CANNOT_RESERVE:
+                    raise
 
     def write(self, data: memoryview, offset: int) -> None:
         """Write all of *data* at *offset*; safe from several threads at once.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +90,21 @@ def test_a_hook_may_read_the_answer(session: client.Session, origin: RangeServer
 
     assert (tmp_path / "out").read_bytes() == CONTENT
     assert len(CONTENT) == sum(read)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="nothing is reserved here")
+def test_a_file_system_that_cannot_reserve_room_has_it_all_the_same(
+    session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With musl; with glibc it never says so."""
+
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    session.download(origin.url, tmp_path / "out", max_size=len(CONTENT))
+
+    assert (tmp_path / "out").read_bytes() == CONTENT
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="a folder in which even root makes no file")
