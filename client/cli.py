@@ -168,6 +168,8 @@ def _call(options: argparse.Namespace) -> int:
 
 def _download(options: argparse.Namespace) -> int:
     """Save each URL; the exit status is that of the first failure."""
+    if options.output == "-":  # for curl it is standard output
+        raise InvalidRequest("-: a download needs a file or a folder; 'get' writes to standard output")
     if len(options.url) > 1 and not Path(options.output).is_dir():
         raise InvalidRequest(f"{options.output}: several URLs need a folder to save in")
     settings = _settings(options)

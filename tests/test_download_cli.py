@@ -44,6 +44,17 @@ def test_several_urls_need_a_folder(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "need a folder" in capsys.readouterr().err
 
 
+def test_standard_output_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file named ``-`` is what nobody means who writes it."""
+    monkeypatch.chdir(tmp_path)
+
+    assert 2 == cli.main(["download", "http://a.test/1", "-o", "-"])
+    assert "'get' writes to standard output" in capsys.readouterr().err
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_connections_and_checksum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = file_of(5 * MEBIBYTE)
     with RangeServer(content) as origin:
