@@ -25,6 +25,8 @@ __all__ = ["Journal", "claim_of", "journal_name", "new_temporary", "read_journal
 LARGEST: Final = 65536  # bytes
 
 _TEMPORARY: Final = re.compile(r"\.threadwire-[0-9a-f-]+\.part")
+#: What ``If-Range`` can carry; anything else would fail every download of that name from then on.
+_VALIDATOR: Final = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
 
 class Journal(NamedTuple):
@@ -91,6 +93,8 @@ def _is_sane(journal: Journal) -> bool:
     if not all(isinstance(text, str) for text in (journal.url, journal.temporary, journal.validator)):
         return False
     if not _TEMPORARY.fullmatch(journal.temporary) or not journal.parts:
+        return False
+    if not _VALIDATOR.fullmatch(journal.validator):
         return False
     end: int | None = 0
     for start, position, stop in journal.parts:

@@ -206,7 +206,7 @@ def test_D6_a_replaced_file_keeps_its_mode(
     assert 0o600 == stat.S_IMODE(target.stat().st_mode)
 
 
-@pytest.mark.parametrize("spoil", ["writable", "hardlink", "escape", "nonsense", "huge", "gap"])
+@pytest.mark.parametrize("spoil", ["writable", "hardlink", "escape", "nonsense", "huge", "gap", "field"])
 def test_D6_a_journal_that_others_could_have_written_is_not_believed(
     session: client.Session, origin: RangeServer, folder: Path, spoil: str
 ) -> None:
@@ -230,6 +230,8 @@ def test_D6_a_journal_that_others_could_have_written_is_not_believed(
         journal.write_text("[" * 200_000)
     elif spoil == "gap":
         journal.write_text(text.replace("[[0, ", "[[5, "))
+    elif spoil == "field":
+        journal.write_text(text.replace(origin.etag.strip('"'), "one\\r\\nHost: b"))
     else:
         journal.write_text(text[: len(text) // 2])
     done = session.download(origin.url, target)
