@@ -130,20 +130,33 @@ def _bars(stream: IO[str]) -> Iterator[Show]:
         TextColumn("{task.fields[amount]}", markup=False),
     )
     with RichProgress(*columns, console=Console(file=stream), transient=True) as bars:
-        tasks: dict[str, Any] = {}
+        tasks: dict[tuple[str, int], Any] = {}
 
         def show(whole: Row, rows: Sequence[Row]) -> None:
-            current = {row.title: row for row in (*rows, whole)}
-            for title in [title for title in tasks if title not in current]:
-                bars.remove_task(tasks.pop(title))
-            if len(tasks) < len(current) and whole.title in tasks:  # the sum stays below all others
-                bars.remove_task(tasks.pop(whole.title))
-            for title, row in current.items():
-                if title not in tasks:
-                    tasks[title] = bars.add_task(_printable(title), total=row.total, amount="")
-                bars.update(tasks[title], completed=row.done, total=row.total, amount=_amount(row))
+            current = _numbered(rows)
+            bottom = (whole.title, -1)
+            current[bottom] = whole
+            for key in [key for key in tasks if key not in current]:
+                bars.remove_task(tasks.pop(key))
+            if len(tasks) < len(current) and bottom in tasks:  # the sum stays below all others
+                bars.remove_task(tasks.pop(bottom))
+            for key, row in current.items():
+                if key not in tasks:
+                    tasks[key] = bars.add_task(_printable(row.title), total=row.total, amount="")
+                bars.update(tasks[key], completed=row.done, total=row.total, amount=_amount(row))
 
         yield show
+
+
+def _numbered(rows: Sequence[Row]) -> dict[tuple[str, int], Row]:
+    """Return *rows* by title and, since files of several folders may have one name, number among equals."""
+    numbered: dict[tuple[str, int], Row] = {}
+    for row in rows:
+        number = 0
+        while (row.title, number) in numbered:
+            number += 1
+        numbered[row.title, number] = row
+    return numbered
 
 
 def _printable(title: str) -> str:
