@@ -225,10 +225,12 @@ class Response(ResponseHead):
             decode_unicode: Yield str, as `iter_content`.
             delimiter: What ends a line, of the type that is yielded; default LF or CRLF and nothing else.
 
+        Go on with the same iterator: it has read more than its lines, so nothing else may (StreamConsumedError).
+
         Raises:
             StreamConsumedError, RequestException: As `iter_content`.
         """
-        pieces = self._pieces(chunk_size, fill=False)
+        pieces = self._pieces(chunk_size, fill=False, ahead="iter_lines()")
         if decode_unicode:
             text = decode_pieces(pieces, self.encoding)
             return split(text, delimiter) if delimiter else split_lines(text, "\n", "\r")
@@ -243,7 +245,7 @@ class Response(ResponseHead):
         Raises:
             StreamConsumedError, RequestException: As `iter_content`.
         """
-        return events(decode_pieces(self._pieces(None, fill=False), "utf-8"))
+        return events(decode_pieces(self._pieces(None, fill=False, ahead="iter_sse()"), "utf-8"))
 
     def iter_json_lines(self, **kwargs: Any) -> Iterator[Any]:
         """Iterate over a body of one JSON document a line (NDJSON); blank lines are skipped.
@@ -351,6 +353,7 @@ class Response(ResponseHead):
         body = None if self._gone else self._reader()
         if body is None or (body.complete and body.consumed):
             raise self._consumed("the content of this response was streamed before")
+        body.check_unshared()
         return body
 
     def _consumed(self, message: str) -> StreamConsumedError:
@@ -387,7 +390,7 @@ class Response(ResponseHead):
             )
         return self._body
 
-    def _pieces(self, size: int | None, *, fill: bool) -> Iterator[bytes]:
+    def _pieces(self, size: int | None, *, fill: bool, ahead: str | None = None) -> Iterator[bytes]:
         """Check the arguments at once, iterate later."""
         if size is not None and not isinstance(size, int):
             raise TypeError(f"chunk_size must be an int, it is instead a {type(size)}.")
@@ -397,9 +400,11 @@ class Response(ResponseHead):
             return _slices(self._content or b"", size)
         if self._wire is None and self._raw is None and not self._gone:
             return iter(())
-        return self._stream(self._unread_body(), size, fill)
+        return self._stream(self._unread_body(), size, fill, ahead)
 
-    def _stream(self, body: ResponseBody, size: int | None, fill: bool) -> Iterator[bytes]:
+    def _stream(self, body: ResponseBody, size: int | None, fill: bool, ahead: str | None) -> Iterator[bytes]:
+        if ahead is not None:
+            body.ahead = ahead
         while chunk := body.read(size, fill=fill):
             yield chunk
 

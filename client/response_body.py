@@ -64,6 +64,7 @@ class ResponseBody:
         consumed: True once the caller got a byte.
         complete: True once the framing and every coding reached their end.
         error: What the first failed read raised, and all later ones will.
+        ahead: What reads more than it has delivered, such as ``"iter_lines()"``: nothing else may go on from there.
     """
 
     __slots__ = (
@@ -81,6 +82,7 @@ class ResponseBody:
         "_progress",
         "_steps",
         "_total",
+        "ahead",
         "complete",
         "consumed",
         "error",
@@ -122,6 +124,18 @@ class ResponseBody:
         self.received: int = 0
         self.consumed: bool = False
         self.complete: bool = False
+        self.ahead: str | None = None
+
+    def check_unshared(self) -> None:
+        """Refuse to go on where somebody else stopped who had read ahead.
+
+        Raises:
+            StreamConsumedError: The bytes between would be missing, and nobody would see it.
+        """
+        if self.ahead is not None and not self.complete:
+            raise self._lost(
+                f"a part of this body was streamed by {self.ahead}, and what that had read ahead is lost"
+            )
 
     def read(self, size: int | None = None, *, fill: bool = False) -> bytes:
         """Return the next decoded bytes.
@@ -171,6 +185,8 @@ class ResponseBody:
         """Return the next bytes, 1 to *size*, with their content codings on; ``b""`` at the end of the body."""
         if not self._codings:
             return self._next(size)
+        if self._decoder is not None and not self.complete:
+            raise self._lost("a part of this body was decoded; its coded bytes are gone")
         data = self._guarded(lambda: self._receive(size))
         self.consumed = self.consumed or bool(data)
         self.complete = self.complete or not data
@@ -182,6 +198,7 @@ class ResponseBody:
         self._decoder = self._steps = None
         self._piece, self._offset = b"", 0
         self.complete = self.consumed = False
+        self.ahead = None
 
     def _next(self, size: int | None) -> bytes:
         piece, start = self._piece, self._offset
@@ -268,6 +285,11 @@ class ResponseBody:
         ):
             raise self._too_large("max_ratio", self._max_ratio)
         return piece
+
+    def _lost(self, message: str) -> StreamConsumedError:
+        error = StreamConsumedError(message)
+        self._attach(error)
+        return error
 
     def _too_large(self, name: str, limit: float) -> BodyTooLarge:
         decoded = self._decoded if self._codings else self.received
@@ -361,6 +383,7 @@ class RawReader(io.RawIOBase):
             yield chunk
 
     def _step(self, decode_content: bool | None) -> Callable[[int], bytes]:
+        self._reader.check_unshared()
         decode_content = self.decode_content if decode_content is None else decode_content
         return self._reader.read if decode_content else self._reader.read_undecoded
 
@@ -431,6 +454,7 @@ class DecodedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill *buffer* from its start with what arrives next; return the count, 0 at the end of the body."""
         view = memoryview(buffer).cast("B")
+        self._body.ahead = "open()"
         data = self._body.read(len(view))
         view[: len(data)] = data
         return len(data)

@@ -165,6 +165,55 @@ def test_content_after_a_part_was_streamed_is_an_error(part: Callable[[Response]
         _ = response.content
 
 
+@pytest.mark.parametrize(
+    "part",
+    [lambda r: r.open().read(4), lambda r: next(r.iter_lines()), lambda r: next(r.iter_sse())],
+    ids=["open", "lines", "events"],
+)
+@pytest.mark.parametrize(
+    "rest",
+    [
+        lambda r: list(r.iter_content()),
+        lambda r: list(r.iter_lines()),
+        lambda r: list(r.iter_sse()),
+        lambda r: r.open().read(),
+        lambda r: r.raw.read(),
+        lambda r: list(r.raw.stream()),
+    ],
+    ids=["pieces", "lines", "events", "open", "raw", "stream"],
+)
+def test_nobody_goes_on_after_one_who_reads_ahead(
+    part: Callable[[Response], Any], rest: Callable[[Response], Any]
+) -> None:
+    """What that had read and not delivered would be missing in the middle; requests documents that it is."""
+    response = response_of([b"data\n\nmore", b" of it\n", b"end"])
+    part(response)
+
+    with pytest.raises(StreamConsumedError, match="read ahead") as caught:
+        rest(response)
+    assert response is caught.value.response
+
+
+def test_one_who_reads_ahead_to_the_end_leaves_nothing() -> None:
+    for read in (lambda r: r.open().read(), lambda r: list(r.iter_lines())):
+        response = response_of([b"a\nb"])
+        read(response)
+        assert b"" == response.raw.read()
+
+
+def test_no_coded_bytes_come_after_decoded_ones() -> None:
+    """What was taken to be decoded is gone: an empty read would look like the end."""
+    response = response_of(gzip.compress(TEXT), GZIP)
+    assert TEXT[:3] == next(response.iter_content(3))
+
+    for read in (response.raw.read, lambda: response.raw.readinto(bytearray(3))):
+        with pytest.raises(StreamConsumedError, match="its coded bytes are gone") as caught:
+            read()
+        assert response is caught.value.response
+    assert TEXT[3:] == response.raw.read(decode_content=True)
+    assert b"" == response.raw.read()
+
+
 def test_a_loop_that_was_left_can_be_gone_on_with() -> None:
     response = response_of(b"some bytes")
 
