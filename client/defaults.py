@@ -61,7 +61,7 @@ _NUMBERS: Final = frozenset({int, float})
 _WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_kept"})
 
 #: Methods that may be replaced on a session, by a test's double or a caller with defaults of his own.
-_SEAMS: Final = frozenset({"request", "send", "get_adapter"})
+_SEAMS: Final = frozenset({"request", "send", "get_adapter", "prepare_request", "merge_environment_settings"})
 
 #: Settings that go into what is kept.
 _KEPT: Final = (

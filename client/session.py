@@ -217,10 +217,18 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             TooManyRedirects, RedirectError, RetryError: The call went on, and to no good end.
             ChunkedEncodingError, ContentDecodingError, BodyTooLarge: The body is broken, cut short or too large.
         """
-        request = self._prepare(
-            method, url, params, data, headers, cookies, files, auth, hooks, json, trailers
-        )
-        if getattr(self.send, "__func__", None) is not _SEND:  # overridden: requests' seam for subclasses
+        patched = self._is_patched  # requests' seams for subclasses may be filled
+        if patched and not self._is_own("prepare_request"):
+            asked = Request(
+                method, url, headers, files, data, params, auth, cookies, hooks, json, trailers=trailers
+            )
+            request = self.prepare_request(asked)
+        else:
+            request = self._prepare(
+                method, url, params, data, headers, cookies, files, auth, hooks, json, trailers
+            )
+        merges = not patched or self._is_own("merge_environment_settings")
+        if getattr(self.send, "__func__", None) is not _SEND or not merges:
             given: dict[str, Any] = {
                 "timeout": timeout, "retries": retries, "max_body": max_body, "max_ratio": max_ratio,
                 "idempotent": idempotent, "progress": progress, "expect": expect or None, "_cancel": _cancel,
@@ -229,8 +237,9 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
                 name: value for name, value in given.items() if value is not None and value is not NOT_GIVEN
             }
             settings = self.merge_environment_settings(request.url or "", proxies, stream, verify, cert)
-            settings["proxies"] = proxies  # not those of this very URL: a redirect may need others
-            return self.send(request, allow_redirects=allow_redirects, **settings, **given)
+            if merges:
+                settings["proxies"] = proxies  # not those of this very URL: a redirect may need others
+            return self.send(request, **{"allow_redirects": allow_redirects, **given, **settings})
         options = self._options_for(
             timeout, allow_redirects, stream, proxies, verify, cert, retries, idempotent, expect, progress, max_body,
             max_ratio,
@@ -276,6 +285,16 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
     def delete(self, url: str | bytes | URL, **arguments: Unpack[RequestArguments]) -> Response:
         """Send a DELETE request; see `request`."""
         return self.request("DELETE", url, **arguments)
+
+    def _begin(self) -> None:
+        """As in `Defaults`; and see whether a subclass has something else to do."""
+        if not (self._is_own("prepare_request") and self._is_own("merge_environment_settings")):
+            self.__dict__["_is_patched"] = True
+        super()._begin()
+
+    def _is_own(self, method: str) -> bool:
+        """Say whether *method* is neither overridden nor replaced."""
+        return getattr(getattr(self, method), "__func__", None) is _OWN[method]
 
     def _plain(self, method: str, url: str | bytes | URL) -> tuple[PreparedRequest, CallOptions] | None:
         """As `_plain_call`; None also where `request` or `send` was replaced, or has something else to do."""
@@ -438,6 +457,10 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
 
 _REQUEST: Final = Session.request
 _SEND: Final = Session.send
+_OWN: Final = {
+    "prepare_request": Session.prepare_request,
+    "merge_environment_settings": Session.merge_environment_settings,
+}
 
 
 def session() -> Session:

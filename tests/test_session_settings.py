@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from pathlib import Path
 from types import MappingProxyType
@@ -256,3 +257,49 @@ def test_a_setting_that_changes_while_a_call_begins_holds_for_the_next() -> None
     session.get("http://h.test/")
 
     assert 1 == session._options_for().timeouts.read
+
+
+def test_an_overridden_prepare_request_gets_every_call() -> None:
+    """requests' way to a base URL, or to fields of one's own."""
+
+    class Signed(client.Session):
+        def prepare_request(self, request: client.Request) -> client.PreparedRequest:
+            prepared = super().prepare_request(request)
+            prepared.headers["X-Signed"] = f"{prepared.method} {prepared.body!r}"
+            return prepared
+
+    session, transport = mocked(Signed)
+    again = copy.deepcopy(Signed())
+    again._transport = transport
+    for each in (session, again):
+        each.get("http://h.test/")
+        assert "GET None" == last(transport).headers["X-Signed"]
+        each.post("http://h.test/", data={"a": "b"}, headers={"X-A": "1"})
+        assert ("POST 'a=b'", "1") == tuple(last(transport).headers[name] for name in ("X-Signed", "X-A"))
+
+
+def test_an_overridden_merging_of_settings_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How verification is switched off for somebody else's code, in many an answer on the web; also for one session."""
+    ours = client.Session.merge_environment_settings
+    seen: list[Any] = []
+
+    class Adapter(client.adapters.HTTPAdapter):
+        def send(self, request: client.PreparedRequest, **settings: Any) -> client.Response:  # type: ignore[override]
+            seen.append(settings["verify"])
+            return super().send(request, **settings)
+
+    def unverified(self: client.Session, *arguments: Any) -> dict[str, Any]:
+        return ours(self, *arguments) | {"verify": False}
+
+    monkeypatch.setattr(client.Session, "merge_environment_settings", unverified)
+    patched = client.Session()
+    monkeypatch.undo()
+    single = client.Session()
+    single.merge_environment_settings = lambda *arguments: unverified(single, *arguments)  # type: ignore[method-assign]
+    with LoopbackServer() as server, patched, single:
+        monkeypatch.setattr(client.Session, "merge_environment_settings", unverified)
+        for session in (patched, single):
+            session.mount("http://", Adapter())
+            session.get(server.url)
+            session.get(server.url, params={"a": "b"})
+    assert [False] * 4 == seen
