@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import re
 from _thread import allocate_lock
+from collections import deque
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from client.exceptions import InvalidRequest
-from client.transport.cancel import Alarm
+from client.exceptions import InvalidRequest, RequestException
 
 if TYPE_CHECKING:
-    from client.transport.cancel import CancelToken
+    from collections.abc import Callable
+    from concurrent.futures import Future
 
-__all__ = ["Pacer"]
+    from client.transport.cancel import CancelToken
+    from client.workers import RequestFuture, WorkerPool
+
+__all__ = ["Pacer", "Turns"]
 
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)/([smh])")
 _SECONDS_OF: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -40,8 +45,6 @@ class Pacer:
         self._interval = _SECONDS_OF[found[2]] / float(found[1])
         self._lock = allocate_lock()
         self._next = 0.0
-        self._turn = 0
-        self._waiting: dict[int, Alarm] = {}  # for their turn, not for their time
 
     def until_due(self) -> float:
         """Return in how many seconds the next one may begin; 0.0 if now."""
@@ -51,33 +54,70 @@ class Pacer:
     def claim(self) -> float:
         """Take the next beginning; return in how many seconds it is."""
         with self._lock:
-            return self._claim()
+            now = monotonic()
+            due = max(now, self._next)
+            self._next = due + self._interval
+            return due - now
 
-    def wait(self, number: int, token: CancelToken) -> None:
-        """Take the beginning of turn *number*, counted from 0, and return when it is due.
 
-        All turns must be taken, or cancelled: of two threads that are at it at the same time, the later turn waits for
-        the earlier one. With ``"1/h"``, the first result would else come an hour late now and then.
+class Turns:
+    """Hands calls to a session's workers one after the other, each when its turn has come.
+
+    Only the worker of the next call waits for the clock, so that the others are free for whatever else the session has
+    to do; it is he who then sends for the one after it, so that nothing waits for the consumer of the results.
+
+    Args:
+        workers: Carry out the calls.
+        pacer: Says when.
+    """
+
+    def __init__(self, workers: WorkerPool, pacer: Pacer) -> None:
+        """Hand over nothing yet."""
+        self._workers = workers
+        self._pacer = pacer
+        self._lock = allocate_lock()
+        self._waiting: deque[tuple[RequestFuture[Any], Callable[[CancelToken], Any]]] = deque()
+        self._next: RequestFuture[Any] | None = None  # was handed over, and its turn has not come
+
+    def submit(self, call: Callable[[CancelToken], Any]) -> RequestFuture[Any]:
+        """Do what `WorkerPool.submit` does, when the turn of *call* has come.
 
         Raises:
-            BaseException: What *token* was cancelled with.
+            SessionClosed: The workers were closed.
         """
+        future: RequestFuture[Any] = self._workers.promise()
+        with self._lock:
+            self._waiting.append((future, call))
+        self._go_on(None)
+        return future
+
+    def _go_on(self, ended: Future[Any] | None) -> None:
+        """Hand the next call over, if *ended* is the one that all others wait for: its turn has come, or it is over."""
         while True:
             with self._lock:
-                if number == self._turn:
-                    seconds = self._claim()
-                    self._turn += 1
-                    following = self._waiting.pop(self._turn, None)
-                    break
-                alarm = self._waiting[number] = Alarm()
-            token.wait_for(alarm)
-        if following is not None:
-            following.ring()
-        if seconds > 0:
-            token.sleep(seconds)
+                if self._next is not ended:
+                    return
+                self._next, call = self._waiting.popleft() if self._waiting else (None, None)
+                future = self._next
+            if future is None or call is None:
+                return
+            if not future.cancelled():
+                try:
+                    self._workers.submit(partial(self._in_turn, future, call), future)
+                except RequestException as error:  # they were closed: nobody will carry out any of them
+                    if future.set_running_or_notify_cancel():
+                        future.set_exception(error)
+                else:
+                    future.add_done_callback(self._go_on)  # in case that it never comes to `_in_turn`
+                    return
+            ended = future
 
-    def _claim(self) -> float:
-        now = monotonic()
-        due = max(now, self._next)
-        self._next = due + self._interval
-        return due - now
+    def _in_turn(
+        self, future: RequestFuture[Any], call: Callable[[CancelToken], Any], token: CancelToken
+    ) -> Any:
+        try:
+            if (seconds := self._pacer.claim()) > 0:
+                token.sleep(seconds)
+        finally:
+            self._go_on(future)
+        return call(token)

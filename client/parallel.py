@@ -7,7 +7,6 @@ submits.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Sized
 from queue import Empty, SimpleQueue
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from client.exceptions import InvalidRequest
 from client.jobs import attach_request, request_arguments, several
-from client.pacing import Pacer
+from client.pacing import Pacer, Turns
 from client.progress import Row, shown
 from client.url import parse_url
 
@@ -87,23 +86,20 @@ class OwnWorkers:
         """Start nothing yet."""
         self._session = session
         self._workers = session._pool()
-        self._pacer = pacer
+        self._turns = None if pacer is None else Turns(self._workers, pacer)
         self.size: int = self._workers.size
         self.look_ahead: int = _LOOK_AHEAD * self.size
         self.refusal: WorkerLost | None = None
         self.patience: float | None = None
-        self._begun = itertools.count()
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
         """Raise `SessionClosed` if the workers have gone."""
-        session, pacer, number = self._session, self._pacer, next(self._begun)
+        session = self._session
 
         def call(token: CancelToken) -> Response:
-            if pacer is not None:
-                pacer.wait(number, token)
             return session.request(**arguments, _cancel=token)
 
-        return self._workers.submit(call)
+        return (self._turns or self._workers).submit(call)
 
     def until_due(self) -> float:
         """Return 0.0: a worker waits by itself, where stopping the call wakes it."""

@@ -135,6 +135,10 @@ def _carry_out(future: RequestFuture[Any], function: Callable[[CancelToken], Any
         future.set_result(result)
 
 
+def _closed() -> SessionClosed:
+    return SessionClosed("the session was closed, and its workers with it")
+
+
 def _closed_before() -> SessionClosed:
     return SessionClosed("the session was closed before the call began")
 
@@ -158,8 +162,24 @@ class WorkerPool:
         self._crew = _Crew()
         _pools.add(self)
 
-    def submit(self, function: Callable[[CancelToken], Result]) -> RequestFuture[Result]:
+    def promise(self) -> RequestFuture[Any]:
+        """Return the future of a call that `submit` gets later.
+
+        Raises:
+            SessionClosed: The pool was closed.
+        """
+        if self._crew.closed:
+            raise _closed()
+        return RequestFuture(self._crew.mark)
+
+    def submit(
+        self, function: Callable[[CancelToken], Result], future: RequestFuture[Result] | None = None
+    ) -> RequestFuture[Result]:
         """Have a worker call *function* with the future's stop switch; return the future at once.
+
+        Args:
+            function: What to do.
+            future: Of `promise`; None makes one.
 
         Raises:
             SessionClosed: The pool was closed, so nobody would do the work.
@@ -168,10 +188,10 @@ class WorkerPool:
         if self.process != os.getpid():
             raise ForkError("these workers belong to the parent process: they do no work here")
         crew = self._crew
-        future: RequestFuture[Result] = RequestFuture(crew.mark)
+        future = RequestFuture(crew.mark) if future is None else future
         with crew.lock:
             if crew.closed:
-                raise SessionClosed("the session was closed, and its workers with it")
+                raise _closed()
             crew.queued += 1
             if crew.queued > crew.idle and len(crew.threads) < self.size:
                 # Daemons, so that a thread which user code holds for ever does not hold the interpreter too;

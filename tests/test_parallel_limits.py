@@ -109,6 +109,44 @@ def test_closing_the_results_does_not_wait_for_the_rate(name: str) -> None:
         results.close()
 
 
+@BOTH
+def test_what_waits_for_its_turn_leaves_the_workers_to_others(name: str) -> None:
+    """All but one: what else the session has to do would wait for hours."""
+    with no_leaks(), crowded(Crowd(), workers=2) as session:
+        results = getattr(session, name)(["http://a.test/"] * 50, rate="1/h")
+        assert 200 == next(results).status_code
+        assert 200 == session.submit("GET", "http://b.test/").result(10).status_code
+        results.close()
+        futures = [session.submit("GET", "http://b.test/") for _ in range(4)]
+        assert [200] * 4 == [future.result(10).status_code for future in futures]
+
+
+@BOTH
+def test_a_session_that_is_closed_ends_all_that_wait_for_their_turn(name: str) -> None:
+    with crowded(Crowd(), workers=2) as session:
+        results = getattr(session, name)(["http://a.test/"] * 50, rate="1/h", on_error="return")
+        assert 200 == next(results).status_code
+        session.close()
+        with pytest.raises(client.SessionClosed):
+            for error in results:
+                assert isinstance(error, client.SessionClosed)
+
+
+@BOTH
+def test_a_rate_is_kept_however_many_jobs_fail_at_once(name: str) -> None:
+    """Whatever becomes of a call, it sends for the next one."""
+    jobs: list[Any] = [
+        {"url": "http://a.test/", "nonsense": 1},
+        ("GET", "http://[::1"),
+        "http://a.test/",
+    ] * 20
+    with crowded(Crowd(), workers=3) as session:
+        results = list(getattr(session, name)(jobs, rate="10000/s", on_error="return"))
+
+    assert 20 == sum(isinstance(result, client.Response) for result in results)
+    assert 60 == len(results)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"per_host": 0}, {"per_host": "1"}, {"per_host": True}, {"rate": "fast"}, {"rate": "0/s"}, {"rate": "1/d"}, {"rate": 5}],
