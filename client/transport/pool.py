@@ -25,7 +25,14 @@ from client.transport.dialer import NetworkOptions, Route, dial
 from client.transport.exchange import exchange
 from client.transport.pool_key import direct_key, proxied_key
 from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
-from client.transport.pool_log import close_all, tell_closed, tell_handed_over, tell_made, why_unfit
+from client.transport.pool_log import (
+    close_all,
+    tell_closed,
+    tell_handed_over,
+    tell_made,
+    trace_queue,
+    why_unfit,
+)
 from client.transport.pool_queue import Place, QueuedCall
 from client.transport.tls_connection import TLSConnection
 
@@ -186,8 +193,8 @@ class ConnectionPool:
                     place = self._places.get(key)
                     if place is None or not place.idle:
                         return None
-                    connection = place.idle.pop()
-                    del self._idle[connection]
+                    connection = place.idle[-1]  # no calls: after one, a signal may be looked for
+                    del place.idle[-1], self._idle[connection]
                 if connection.expires_at > now and connection.is_alive():
                     return connection
                 self.discard(connection, why_unfit(connection, now))
@@ -211,7 +218,7 @@ class ConnectionPool:
                 with self._lock:
                     self._starting.add(token)
                     aborted_at = self._aborted_at
-                self._traced_wait(waiter, call, token)
+                trace_queue(call.trace, lambda: self._wait_for_slot(waiter, call, token))
                 if (connection := waiter.connection) is not None:
                     if connection.expires_at > (now := monotonic()) and connection.is_alive():
                         return connection
@@ -230,18 +237,6 @@ class ConnectionPool:
         except BaseException:
             self._leave_queue(waiter)
             raise
-
-    def _traced_wait(self, waiter: QueuedCall, call: Call, token: CancelToken) -> None:
-        if call.trace is None:
-            self._wait_for_slot(waiter, call, token)
-            return
-        started, outcome = monotonic(), "failed"
-        call.trace("queue.start", {})
-        try:
-            self._wait_for_slot(waiter, call, token)
-            outcome = "end"
-        finally:
-            call.trace(f"queue.{outcome}", {"seconds": monotonic() - started})
 
     def _wait_for_slot(self, waiter: QueuedCall, call: Call, token: CancelToken) -> None:
         """Wait in the queue until *waiter* has a connection, or a slot to dial with."""
@@ -369,6 +364,9 @@ class ConnectionPool:
                 if is_ours:
                     self._remove(connection)
                     victims = self._settle()
+        except BaseException:  # Ctrl-C
+            self.abandon(connection)
+            raise
         finally:
             connection.close()
         if is_ours:
@@ -417,8 +415,8 @@ class ConnectionPool:
         for waiter in queue or tuple(self._waiters):
             place = self._places.get(waiter.key) or Place()
             if place.idle and not waiter.fresh:
-                waiter.connection = place.idle.pop()
-                del self._idle[waiter.connection]
+                waiter.connection = place.idle[-1]
+                del place.idle[-1], self._idle[waiter.connection]
             elif self._make_room(place, victims):
                 # Making room may have closed this place's last connection, and the place with it.
                 place = self._places.setdefault(waiter.key, place)
@@ -430,8 +428,10 @@ class ConnectionPool:
             else:
                 continue
             is_served = True
-            self._waiters.remove(waiter)
-            waiter.bell.put(None)
+            try:
+                self._waiters.remove(waiter)
+            finally:
+                waiter.bell.put(None)
         return victims
 
     def _make_room(self, place: Place, victims: list[HTTPConnection]) -> bool:
@@ -449,16 +449,16 @@ class ConnectionPool:
         return True
 
     def _remove(self, connection: HTTPConnection) -> None:
-        """Take *connection*, idle or in use, out of the books; if a signal cuts it short, once more will do."""
+        """Take *connection*, idle or in use, out of the books: wholly, or not at all if a signal comes between."""
         place = self._places[connection.key]
-        if connection in self._idle:
-            del self._idle[connection]
-            place.idle.remove(connection)
+        at = place.idle.index(connection) if connection in self._idle else None
+        if at is not None:  # from here on there is no call, after which a signal may be looked for
+            del place.idle[at], self._idle[connection]
         if place.open == 1:
             del self._places[connection.key]
         place.open -= 1
         self._slots -= 1
-        self._open.discard(connection)  # the only call among these, after which a signal may be looked for
+        self._open -= {connection}
 
     # -- fork and end of life ------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the pool tells the logger ``client.pool`` of each connection: made, closed and why.
+"""What the pool tells: the logger ``client.pool`` of each connection, made, closed and why; a trace of its queue.
 
 Calls tell of a connection's reuse themselves (``client.exchange``).  A connection is known by the port at our end,
 which both logs name.  Nothing is said while a lock is held: a handler is the program's own code.
@@ -6,17 +6,18 @@ which both logs name.  Nothing is said while a lock is held: a handler is the pr
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from client.logs import DEBUG, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from client.transport.connection import HTTPConnection
-    from client.transport.dialer import Route
+    from client.transport.dialer import Route, Trace
 
-__all__ = ["close_all", "tell_closed", "tell_handed_over", "tell_made", "why_unfit"]
+__all__ = ["close_all", "tell_closed", "tell_handed_over", "tell_made", "trace_queue", "why_unfit"]
 
 _NAME: Final = "client.pool"
 
@@ -42,6 +43,20 @@ def tell_handed_over(connection: HTTPConnection) -> None:
     log = logger(_NAME)
     if log is not None and log.isEnabledFor(DEBUG):
         log.debug("handed over %s", _named(connection.info))
+
+
+def trace_queue(trace: Trace | None, wait: Callable[[], None]) -> None:
+    """Call *wait*, and tell *trace*, if there is one, that it begins and how it ended."""
+    if trace is None:
+        wait()
+        return
+    started, outcome = monotonic(), "failed"
+    trace("queue.start", {})
+    try:
+        wait()
+        outcome = "end"
+    finally:
+        trace(f"queue.{outcome}", {"seconds": monotonic() - started})
 
 
 def close_all(

@@ -53,8 +53,6 @@ class Interrupter:
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         if event not in {"call", "c_return"} or "/client/transport/" not in frame.f_code.co_filename:
             return
-        if getattr(argument, "__name__", "") == "pop":
-            return  # of the list of idle connections; the dictionary of them follows in the next line
         callers: FrameType | None = frame
         while callers is not None:
             if callers.f_code.co_name in GIVING_BACK:
