@@ -109,7 +109,7 @@ def literal(host: str, port: int) -> Address | None:
 class _Lookup:
     """One question, asked by the thread that waits and answered on a resolver thread."""
 
-    __slots__ = ("addresses", "done", "error", "host", "is_nested", "port", "resolver", "waiter")
+    __slots__ = ("addresses", "begun", "done", "error", "host", "is_nested", "port", "resolver", "waiter")
 
     def __init__(self, host: str, port: int, resolver: Resolver | None, waiter: Waiter) -> None:
         self.host = host
@@ -119,6 +119,7 @@ class _Lookup:
         self.addresses: list[Address] = []
         self.error: BaseException | None = None
         self.is_nested: bool = hasattr(_here, "is_resolver_thread")
+        self.begun = False
         self.done = False  # set last: what it announces is complete
 
     def answer(self) -> None:
@@ -187,6 +188,19 @@ class _Threads:
             self.awaited.add(lookup)
             return lookup
 
+    def begin(self, lookup: _Lookup) -> bool:
+        """Say whether the asking thread is to answer *lookup*; not if it was given up or put back meanwhile."""
+        with self.lock:
+            lookup.begun = lookup in self.awaited
+            return lookup.begun
+
+    def put_back(self, lookup: _Lookup) -> None:
+        """Have another thread answer *lookup*, unless one has begun with it."""
+        with self.lock:
+            if lookup in self.awaited and not lookup.begun:
+                self.awaited.remove(lookup)
+                self.waiting.appendleft(lookup)
+
 
 _threads = _Threads()
 
@@ -208,7 +222,8 @@ def _withdraw(lookup: _Lookup) -> None:
             _threads.waiting.remove(lookup)
         elif lookup in _threads.awaited:
             _threads.awaited.remove(lookup)
-            _threads.abandoned.add(lookup)
+            if lookup.begun:
+                _threads.abandoned.add(lookup)
     _hire()
 
 
@@ -225,6 +240,9 @@ def _hire() -> None:
         except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
             lookup.end(error)
             failed = lookup
+        except BaseException:  # Ctrl-C; nobody knows whether the thread was started
+            threads.put_back(lookup)
+            raise
         lookup = threads.next(failed)
 
 
@@ -232,7 +250,8 @@ def _serve(threads: _Threads, lookup: _Lookup | None) -> None:
     """Answer *lookup*, and those that wait for a thread, until none is left."""
     _here.is_resolver_thread = True
     while lookup is not None:
-        lookup.answer()
+        if threads.begin(lookup):
+            lookup.answer()
         lookup = threads.next(lookup)
 
 

@@ -264,6 +264,26 @@ def test_what_nobody_awaits_is_not_kept(blocked_resolver: BlockedResolver) -> No
     assert (0, 0) == (len(resolver_module._threads.awaited), len(resolver_module._threads.abandoned))
 
 
+@pytest.mark.parametrize("comes", ["before the thread is started", "after it"])
+def test_ctrl_c_while_a_thread_is_started_costs_none(comes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each took one of all threads for ever: after as many, no name was looked up any more."""
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if comes == "after it":
+            start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        for number in range(MAX_THREADS):
+            with pytest.raises(KeyboardInterrupt):
+                addresses_of(f"{number}.test", lambda host, port: ["192.0.2.1"])
+
+    assert ["192.0.2.2"] == addresses_of("last.test", lambda host, port: ["192.0.2.2"])
+    assert 0 == len(resolver_module._threads.waiting)
+
+
 def test_without_a_thread_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
