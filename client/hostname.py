@@ -1,8 +1,8 @@
 """Host names: what may stand between ``//`` and the port of an http URL, in one canonical form.
 
 The law of the room: refuse, never guess.  A host that two programs could read as two hosts (percent-encoded,
-octal or short IPv4, characters that normalise to ``/ ? # @ :``) is no host here, since proxies, filters and
-certificates must all speak of the one that is connected to.
+IPv4 that is octal, short or of full-width digits, characters that normalise to ``/ ? # @ :``) is no host here, since
+proxies, filters and certificates must all speak of the one that is connected to.
 RFC 3986 section 3.2.2; RFC 5891 (IDNA); RFC 5952 (IPv6 text); RFC 6874 (zones).
 """
 
@@ -49,6 +49,8 @@ def canonical_name(text: str) -> str:
         raise ValueError(f"the host is longer than {MAX_NAME} characters")
     if _ENDS_IN_NUMBER.fullmatch(name) and not _IPV4.fullmatch(name):
         raise ValueError("the host ends in a number but is no IPv4 address of four decimal parts")
+    if not text.isascii() and _IPV4.fullmatch(name):
+        raise ValueError("the host is an IPv4 address in other characters than ASCII's")
     if "xn--" in name:
         _check_punycode(name)
     return name
