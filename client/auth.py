@@ -251,10 +251,14 @@ class HTTPDigestAuth(AuthBase):
 
     def _learn(self, request: PreparedRequest, challenge: Challenge) -> None:
         with _lock:
-            self._known.pop(_origin(request), None)
+            known = self._known.pop(_origin(request), None)
+            if known is None or known.challenge.parameters["nonce"] != challenge.parameters["nonce"]:
+                known = _Known(challenge)
+            # Else the count goes on, or the server would see a replay: threads may all be asked with one nonce.
+            known.challenge = challenge
             while len(self._known) >= MAX_CHALLENGES:
                 del self._known[next(iter(self._known))]
-            self._known[_origin(request)] = _Known(challenge)
+            self._known[_origin(request)] = known
 
     def __getstate__(self) -> dict[str, Any]:
         return {"username": self.username, "password": self.password}

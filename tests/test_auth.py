@@ -211,6 +211,16 @@ def test_later_requests_carry_an_answer_at_once_and_count_up() -> None:
     assert parameter(first, "response") != parameter(second, "response")
 
 
+def test_requests_that_are_asked_with_one_nonce_count_on() -> None:
+    """Threads that begin together: a count that the server has seen is a replay (RFC 7616 section 3.4)."""
+    auth = HTTPDigestAuth("u", "p")
+    flows = [start(auth, prepared())[0] for _ in range(3)]
+    answers = [flow.send(response(401, WWW_Authenticate=CHALLENGE)) for flow in flows]
+
+    assert ["00000001", "00000002", "00000003"] == [parameter(answer, "nc") for answer in answers]
+    assert 1 == len({parameter(answer, "cnonce") for answer in answers})
+
+
 def test_a_refused_guess_is_followed_by_one_real_answer() -> None:
     """The server forgot the nonce and does not say stale; the password has not been judged yet."""
     auth = HTTPDigestAuth("u", "p")
