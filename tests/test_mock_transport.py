@@ -98,7 +98,7 @@ def test_a_request_body_can_be_read_as_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"), [(b"bytes", b"bytes"), ("täxt", "täxt".encode()), ([b"a", b"", b"bc"], b"abc"), (b"", b"")]
+    ("body", "expected"), [(b"bytes", b"bytes"), ("täxt", "täxt".encode()), ([b"a", b"", b"bc"], b"abc"), (b"", b""), (bytearray(b"x"), b"x")]
 )  # fmt: skip
 def test_bodies_of_each_form(body: Any, expected: bytes) -> None:
     response = answer(MockResponse(201, body=body, reason="Made"))
@@ -246,6 +246,11 @@ def test_there_is_no_socket_to_hand_over() -> None:
 def test_mistakes_in_an_answer_are_named_where_they_are_made() -> None:
     with pytest.raises(ValueError, match=re.escape("status 100: expected 200 to 999")):
         MockResponse(100)
+    with pytest.raises(ValueError, match=re.escape("status '200': expected 200 to 999")):
+        MockResponse("200")  # type: ignore[arg-type]  # what is refused
+    for body in (5, None, {"a": "b"}):
+        with pytest.raises(TypeError, match="body: expected bytes, str or an iterable of bytes, not "):
+            MockResponse(body=body)  # type: ignore[arg-type]  # what is refused
     with pytest.raises(ValueError, match="body and json"):
         MockResponse(body=b"a", json={})
     with pytest.raises(InvalidHeader):

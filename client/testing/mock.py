@@ -13,13 +13,14 @@ Everything above the transport is real: redirects, retries, cookies, auth, decod
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from client.headers import ResponseHeaders, encode_fields
 from client.testing.offline import HEAD_ONLY, OfflineResponse, sent_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from client.transport.wire import Call, Fields, WireRequest
     from client.url import URL
@@ -70,14 +71,15 @@ class MockResponse:
         status: 200 to 999.
         headers: A mapping or (name, value) pairs; pairs may repeat a field. Unless it has a Content-Length,
             the length of *body* is announced where it is known.
-        body: bytes, str (sent as UTF-8), or an iterable of bytes: read piece by piece, and what it raises is
+        body: bytes-like, str (sent as UTF-8), or an iterable of bytes: read piece by piece, and what it raises is
             what the reader gets.
         json: A document to send instead of *body*, with its Content-Type.
         reason: The reason phrase.
         trailers: (name, value) pairs behind the body.
 
     Raises:
-        ValueError: *status* is out of range, or both *body* and *json* are given.
+        ValueError: *status* is no number or out of range, or both *body* and *json* are given.
+        TypeError: *body* is of another type.
         InvalidHeader: A field is not one.
     """
 
@@ -92,8 +94,9 @@ class MockResponse:
         trailers: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Check the parts and encode them for the wire."""
-        if not 200 <= status <= 999:
-            raise ValueError(f"status {status}: expected 200 to 999")
+        code: object = status  # whatever a test says
+        if not isinstance(code, int) or not 200 <= code <= 999:
+            raise ValueError(f"status {status!r}: expected 200 to 999")
         if json is not None and body != b"":
             raise ValueError("body and json: expected one of them")
         self.status = status
@@ -107,6 +110,10 @@ class MockResponse:
                 self.headers.append((b"Content-Type", b"application/json"))
         elif isinstance(body, str):
             body = body.encode()
+        elif isinstance(body, bytearray | memoryview):
+            body = bytes(body)
+        elif not hasattr(body, "__iter__") or isinstance(body, Mapping):
+            raise TypeError(f"body: expected bytes, str or an iterable of bytes, not {type(body).__name__}")
         if isinstance(body, bytes):
             if b"content-length" not in names and status not in HEAD_ONLY:
                 self.headers.append((b"Content-Length", str(len(body)).encode()))
