@@ -111,7 +111,7 @@ class ConnectionPool:
             key = proxied_key(url, call, self.options)
         else:  # no proxy leads to a Unix socket, and its server is not to see the proxy's credentials
             call.proxy, key = None, direct_key(url, call)
-        connection, turns, acquired_at = None, 0, started_at
+        connection, turns, acquired_at = None, None, started_at
         try:
             if not call.fresh:
                 connection = self._take_idle(key, started_at)
@@ -122,7 +122,7 @@ class ConnectionPool:
             return exchange(connection, request, call, self, started_at, acquired_at)
         except BaseException as error:
             # Unless its response has handed it back, and it may be another call's by now.
-            if connection is not None and connection.turns == turns:
+            if connection is not None and turns in (None, connection.turns):
                 self.discard(connection, type(error).__name__)
             raise
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from time import monotonic
 from types import FrameType
 from typing import Any
 
@@ -18,7 +19,9 @@ import pytest
 from client.exceptions import PoolTimeout
 from client.timeouts import Timeouts
 from client.transport.cancel import CancelToken
+from client.transport.connection import HTTPConnection
 from client.transport.pool import ConnectionPool, PoolLimits
+from client.url import parse_url
 from tests.scripted_server import Expect, Hold, ScriptedServer, Send
 from tests.transport.exchanging import OK, a_call, a_request
 
@@ -95,20 +98,28 @@ def answering_server(connections: int) -> socket.socket:
 
 # A socket that nobody held yet when the interruption came is closed by its own finaliser.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("state", ["fresh", "reused", "full"])
+@pytest.mark.parametrize("state", ["fresh", "reused", "full", "handed on"])
 def test_an_interruption_at_any_moment_loses_no_slot(state: str) -> None:
     """Each moment of a round trip is interrupted once, as Ctrl-C or an asynchronous exception may."""
     lost = []
     for moment in itertools.count(1):
         with answering_server(1 if state == "reused" else 2) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            pool = ConnectionPool(ONE if state == "full" else PoolLimits())
+            pool = ConnectionPool(ONE if state in {"full", "handed on"} else PoolLimits())
             if state != "fresh":
                 pool.round_trip(a_request(url), a_call()).read()
+            if state == "handed on":
+                held = pool._take_idle(parse_url(url).origin, 0.0)
+                is_over = threading.Event()
+                giver = threading.Thread(target=give_back, args=(pool, held, is_over))
+                giver.start()
             # In "full" the only slot is that of an idle connection which this call must not take.
             call = a_call(fresh=state == "full")
             interrupter = Interrupter(moment)
             interrupter.run(lambda: pool.round_trip(a_request(url), call).read())  # noqa: B023  # runs here
+            if state == "handed on":
+                is_over.set()
+                giver.join()
             pool.close()
             if books(pool) != EMPTY:  # a response that only the garbage collector finds is none that is lost
                 gc.collect()
@@ -122,6 +133,14 @@ def test_an_interruption_at_any_moment_loses_no_slot(state: str) -> None:
     gc.collect()
     assert [] == lost, "\n".join(lost)
     assert interrupter.seen > 20, "the interrupter must have seen the round trip"
+
+
+def give_back(pool: ConnectionPool, held: HTTPConnection | None, is_over: threading.Event) -> None:
+    """Release *held* as soon as somebody waits for it, or nobody will any more."""
+    assert held is not None
+    while not pool._waiters and not is_over.wait(0.0005):
+        pass
+    pool.release(held, monotonic())
 
 
 HELD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"  # its connection is in use until the body is read
