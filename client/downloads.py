@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import CancelledError
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -290,10 +290,12 @@ class _Coordinator:
             else:
                 task.fetch(part, token)
 
-        future = self._session._pool().submit(work)
-        self._busy += 1
-        running.add(future)
+        pool = self._session._pool()
+        future = pool.promise()
+        running.add(future)  # before it begins: Ctrl-C may come between any two of these lines
         future.add_done_callback(lambda future: self._news.put((task, future)))
+        self._busy += 1
+        pool.submit(work, future)
 
     def _wait(self) -> Any:
         """Return the next piece of news; report while there is none."""
@@ -337,21 +339,21 @@ class _Coordinator:
         return error
 
     def _stop(self) -> None:
-        """Cancel everything and leave each folder in order whose workers let go within `PATIENCE`."""
+        """Cancel everything and leave each folder in order whose workers let go within `PATIENCE`.
+
+        Not by the news: of what interrupted us, the last one may have been taken and not understood.
+        """
         for running in self._running.values():
-            for future in list(running):
+            for future in running:
                 future.cancel()
         give_up_at = monotonic() + PATIENCE
-        while any(self._running.values()) and (left := give_up_at - monotonic()) > 0:
-            try:
-                task, what = self._news.get(timeout=left)
-            except Empty:
-                break
-            if task is not None and not isinstance(what, list):
-                self._running[task].discard(what)
         for task, running in self._running.items():
-            if not running and not task.is_done:
-                task.settle(self._failures.get(task) or CancelledError())
+            if all(future.wait(max(0.0, give_up_at - monotonic())) for future in running):
+                failure = self._failures.get(task)
+                if failure is None or isinstance(failure, StartAgain):
+                    failure = None if task.is_done else CancelledError()
+                with suppress(OSError):  # what the disk says now is less than what stopped us
+                    task.settle(failure)
 
 
 def _error_of(future: RequestFuture[None]) -> BaseException | None:

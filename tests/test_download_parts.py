@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 import client
+from client import downloads
 from tests.download_server import Asked, RangeServer, Reply, file_of
 from tests.leaks import no_leaks
 
@@ -116,3 +122,43 @@ def test_what_the_disk_says_names_the_file_that_was_asked_for(
         session.download(origin.url, "/proc/out")
 
     assert "/proc/out" == caught.value.filename
+
+
+def test_wherever_ctrl_c_comes_everything_is_let_go(
+    session: client.Session, origin: RangeServer, tmp_path: Path
+) -> None:
+    """At each line that the caller's thread comes through: the name is free again, and nothing remains but the file."""
+    target, number, interrupts = tmp_path / "out", 0, 0
+    while interrupts == number:
+        number += 1
+        try:
+            with interrupted_at(downloads.__file__, number):
+                session.download(origin.url, target, parts=2, overwrite=True)
+        except KeyboardInterrupt:
+            interrupts += 1
+        if number % 5 == 0:
+            session.download(origin.url, target, overwrite=True)
+            assert [target] == list(tmp_path.iterdir())
+
+    assert interrupts > 50
+    assert target.read_bytes() == CONTENT
+
+
+@contextlib.contextmanager
+def interrupted_at(file: str, number: int) -> Iterator[None]:
+    """Raise KeyboardInterrupt before the line of *file* that is the *number*-th to be run in the block."""
+    lines = itertools.count(1)
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename != file:
+            return None
+        if event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
