@@ -16,6 +16,8 @@ __all__ = ["Folder", "check_target", "exists_already", "is_plain", "is_private",
 
 _HAS_FOLDERS: Final = os.open in os.supports_dir_fd
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+#: With Linux's O_PATH, a folder that we may write to and not list will do, as it does for any program.
+_FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY)
 #: What opening says where there is no file, a link, a folder, a device or a socket, or somebody else's.
 _NOT_OURS: Final = frozenset(
     {
@@ -47,7 +49,7 @@ class Folder:
         self.path = path
         self._descriptor: int | None = None
         if _HAS_FOLDERS:
-            self._descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._descriptor = os.open(path or ".", _FOLDER | os.O_DIRECTORY | os.O_CLOEXEC)
         elif not Path(path).is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 

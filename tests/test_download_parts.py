@@ -113,6 +113,25 @@ def test_a_file_system_that_cannot_reserve_room_has_it_all_the_same(
     assert (tmp_path / "out").read_bytes() == CONTENT
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a folder must be readable")
+def test_a_folder_need_not_be_readable(
+    session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o333)
+    user = os.geteuid()
+    if user == 0:  # who may read everything
+        os.seteuid(65534)
+    try:
+        done = session.download(origin.url, "out", parts=2)
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
+
+    assert done.path.read_bytes() == CONTENT
+    assert [tmp_path / "out"] == list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="a folder in which even root makes no file")
 def test_what_the_disk_says_names_the_file_that_was_asked_for(
     session: client.Session, origin: RangeServer
