@@ -77,6 +77,10 @@ def _checked(name: str, value: float | NotGiven | None) -> float | NotGiven | No
     if value is None or value is NOT_GIVEN:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if (
+            type(value).__module__ == "urllib3.util.timeout"
+        ):  # its word for "not set", another's default for timeout=
+            return NOT_GIVEN
         raise InvalidTimeout(f"timeout {name}={value!r}: expected a number of seconds or None")
     if not value > 0:  # nor is NaN
         raise InvalidTimeout(f"timeout {name}={value!r}: expected more than 0 seconds, or None for no limit")

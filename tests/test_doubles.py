@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import urllib3
 
 import client
 from client.adapters import BaseAdapter, HTTPAdapter
@@ -268,6 +269,14 @@ class Urllib3Timeout:
         if self.total is not None and not self._started:
             raise RuntimeError("TimeoutStateError")
         return self._read
+
+
+def test_urllib3s_word_for_no_timeout_leaves_the_sessions_in_force() -> None:
+    """python-jenkins passes it on where its caller gives none."""
+    word = urllib3.util.timeout._DEFAULT_TIMEOUT
+
+    assert client.Timeouts() == client.Timeouts.of(word)
+    assert client.Timeouts(connect=3) == client.Timeouts.of((3, word))
 
 
 @pytest.mark.parametrize(
