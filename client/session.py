@@ -223,6 +223,8 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
                 method, url, headers, files, data, params, auth, cookies, hooks, json, trailers=trailers
             )
             request = self.prepare_request(asked)
+            if not isinstance(request, PreparedRequest):
+                raise InvalidRequest(f"prepare_request must not return a {type(request).__name__}")
         else:
             request = self._prepare(
                 method, url, params, data, headers, cookies, files, auth, hooks, json, trailers

@@ -278,6 +278,15 @@ def test_an_overridden_prepare_request_gets_every_call() -> None:
         assert ("POST 'a=b'", "1") == tuple(last(transport).headers[name] for name in ("X-Signed", "X-A"))
 
 
+def test_an_overridden_prepare_request_must_return_one() -> None:
+    class Forgets(client.Session):
+        def prepare_request(self, request: client.Request) -> Any:
+            super().prepare_request(request)
+
+    with pytest.raises(client.InvalidRequest, match="prepare_request must not return a NoneType"):
+        Forgets().get("http://h.test/")
+
+
 def test_an_overridden_merging_of_settings_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """How verification is switched off for somebody else's code, in many an answer on the web; also for one session."""
     ours = client.Session.merge_environment_settings
