@@ -236,8 +236,22 @@ def test_what_the_application_raises_is_what_the_caller_gets() -> None:
         ask(app)
 
 
-@pytest.mark.parametrize("status", ["OK", "99 Low", "100 Continue", "2000 Many", "٢٠٠ OK", ""])
-def test_a_status_that_is_none_is_refused(status: str) -> None:
+@pytest.mark.parametrize(
+    "status",
+    [
+        "OK",
+        "99 Low",
+        "100 Continue",
+        "2000 Many",
+        "٢٠٠ OK",
+        "",
+        200,
+        b"200 OK",
+        "200 O\r\nX: y",
+        "200 \u20ac",
+    ],
+)
+def test_a_status_that_is_none_is_refused(status: Any) -> None:
     result = Result(b"a")
 
     with pytest.raises(ProtocolError, match="status"):
@@ -269,3 +283,15 @@ def test_the_body_is_held_to_its_content_length() -> None:
     with pytest.raises(ProtocolError, match="longer"):
         ask(app_returning([b"abc"], "200 OK", ("Content-Length", "2"))).read()
     assert b"" == ask(app_returning([b"abc"], "204 No", ("Content-Length", "4"))).read()
+
+
+def test_pieces_that_are_no_bytes_are_named() -> None:
+    """The mistake that is made most: text in the place of bytes, or bytes in the place of a list of them."""
+    for body, kind in ((["text"], "str"), ("text", "str"), (b"bytes", "int")):
+        with pytest.raises(TypeError, match=f"the answer's body yields {kind}, expected bytes"):
+            ask(app_returning(body)).read()  # type: ignore[arg-type]  # as said
+
+
+def test_an_application_must_be_callable() -> None:
+    with pytest.raises(TypeError, match="must be callable, not NoneType"):
+        WSGITransport(None)  # type: ignore[arg-type]  # as said

@@ -31,7 +31,8 @@ __all__ = ["WSGITransport"]
 ExceptionInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None]"
 WSGIApplication: TypeAlias = "Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]"
 
-FINAL_STATUS: Final = re.compile(r"[2-9][0-9]{2}")
+#: And its reason phrase, of what Latin-1 can hold (RFC 9112 section 4).
+FINAL_STATUS: Final = re.compile(r"([2-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
 
 class WSGITransport:
@@ -40,10 +41,15 @@ class WSGITransport:
     Args:
         app: The application. Every request goes to it, whatever its host.
         remote_addr: What the application sees as the client's address.
+
+    Raises:
+        TypeError: The application is not callable.
     """
 
     def __init__(self, app: WSGIApplication, *, remote_addr: str = "127.0.0.1") -> None:
         """Hold the application."""
+        if not callable(app):
+            raise TypeError(f"the application must be callable, not {type(app).__name__}")
         self._app = app
         self._remote_addr = remote_addr
 
@@ -114,7 +120,7 @@ class _Start:
     """What the application said by ``start_response`` and ``write``."""
 
     def __init__(self) -> None:
-        self._status: str | None = None
+        self._status: Any = None  # whatever the application says
         self._headers: list[tuple[str, str]] = []
         self._head_taken = False
         self._written: list[bytes] = []
@@ -134,8 +140,8 @@ class _Start:
         if self._status is None:
             raise ProtocolError("the application returned a body without calling start_response")
         self._head_taken = True
-        status, _, reason = self._status.partition(" ")
-        if not FINAL_STATUS.fullmatch(status):
+        match = FINAL_STATUS.fullmatch(self._status) if isinstance(self._status, str) else None
+        if match is None:
             raise ProtocolError(
                 f"the application's status is {self._status!r}, expected for instance '200 OK'"
             )
@@ -143,7 +149,7 @@ class _Start:
             fields = encode_fields(self._headers)
         except InvalidHeader as error:
             raise ProtocolError(f"the application's header fields: {error}") from error
-        return int(status), reason.encode("latin-1"), fields
+        return int(match[1]), (match[2] or "").encode("latin-1"), fields
 
     def body(self, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
         """Yield what was written and what was returned, in the order in which they were made."""
