@@ -180,7 +180,8 @@ def decode_pieces(pieces: Iterable[bytes], charset: str | None) -> Iterator[str]
     Args:
         pieces: The body.
         charset: The declared charset; None or an unknown one means UTF-8, since waiting for the whole body to
-            detect it would not be streaming. What is invalid becomes U+FFFD, a byte order mark is dropped.
+            detect it would not be streaming. What is invalid becomes U+FFFD, a byte order mark is dropped. How many
+            of them an unending escape sequence of ISO 2022 becomes is the one thing that depends on the cuts.
     """
     codec = text_codec(charset) or "utf-8"
     if codec in _NEEDS_BYTE_ORDER:
@@ -194,7 +195,13 @@ def decode_pieces(pieces: Iterable[bytes], charset: str | None) -> Iterator[str]
     decoder = codecs.getincrementaldecoder(codec)("replace")
     first = True
     for piece in pieces:
-        text = decoder.decode(piece)
+        before = decoder.getstate()
+        try:
+            text = decoder.decode(piece)
+        except UnicodeError:
+            # CPython has no room for an escape sequence of ISO 2022 that does not end, and says so by this.
+            decoder.setstate(before)
+            text = decoder.decode(piece, final=True)
         if text:
             yield from _without_mark(text, first=first)
             first = False

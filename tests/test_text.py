@@ -177,6 +177,21 @@ def test_a_character_cut_off_by_the_end_shows() -> None:
     assert "caf\ufffd" == "".join(decode_pieces([b"caf\xc3"], None))
 
 
+@pytest.mark.parametrize("charset", ["iso-2022-jp", "iso-2022-jp-ext", "iso-2022-kr"])
+@pytest.mark.parametrize("size", [1, 3, 9, 100])
+def test_an_escape_sequence_without_an_end_is_invalid_as_all_else(charset: str, size: int) -> None:
+    """CPython's decoder keeps eight bytes of one, and raises at the next."""
+    content = "日本語".encode(charset) if "jp" in charset else b"\x1b$)C"
+    content += b" and \x1b$<" + bytes(9) + b" more"
+    pieces = [content[at : at + size] for at in range(0, len(content), size)]
+
+    text = "".join(decode_pieces(pieces, charset))
+
+    assert "jp" not in charset or text.startswith("日本語 and ")
+    assert text.endswith("more")
+    assert "\ufffd" in text
+
+
 def test_every_codec_of_the_list_decodes_anything() -> None:
     octets = bytes(range(256)) * 3
     for codec in set(_CODECS.values()):
