@@ -212,7 +212,10 @@ class ConnectionError(RequestException, builtins.ConnectionError):
 
 
 class ConnectError(ConnectionError):
-    """No connection came about: refused, unreachable, reset during the handshake. Nothing was sent."""
+    """No connection came about: refused, unreachable, reset during the handshake.
+
+    Nothing was sent, unless it is an `SSLError` with ``bytes_sent`` or ``response_started``.
+    """
 
 
 class NameResolutionError(ConnectError):
@@ -235,7 +238,14 @@ class ProxyError(ConnectError):
 
 
 class SSLError(ConnectError):
-    """The TLS handshake failed or the certificate is not trusted for this host."""
+    """The TLS handshake failed or the certificate is not trusted for this host; or TLS failed later on.
+
+    A server may refuse a client's certificate once it has the request, and anybody on the path can break a record.
+    Then ``bytes_sent`` and ``response_started`` tell how far it had come, and ``partial`` has what a non-streamed read
+    had got.
+    """
+
+    partial: bytes = b""
 
 
 class RemoteDisconnected(ConnectionError, ConnectionResetError):

@@ -113,6 +113,7 @@ class Response(ResponseHead):
             IncompleteBody, ChunkedEncodingError: The framing is broken or ended early.
             ContentDecodingError: A content coding is broken or cut short.
             BodyTooLarge: ``max_body`` or ``max_ratio`` was passed.
+            SSLError: TLS broke.
             ReadTimeout, TotalTimeout: Too late. These carry in ``partial`` what had arrived, decoded.
             StreamConsumedError: A part of the body was streamed or lost before.
         """

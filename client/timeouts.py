@@ -97,7 +97,8 @@ class Timeouts:
     Args:
         connect: One budget over name look-up, every address, the proxy and TLS. Session default 10.
         read: Longest silence while a response is awaited or read. Session default 60.
-        write: Longest time in which the peer takes no byte. Session default 60.
+        write: Longest time in which the system takes no byte for the peer. Session default 60. It holds up to some
+            megabytes, and takes more once a third of them has gone; a slow peer that is sent much needs time for that.
         pool: Longest wait for a free connection. Session default 60.
         total: The whole call: all of the above, redirects, retries and the body. Session default none.
 

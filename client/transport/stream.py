@@ -17,6 +17,7 @@ from client.exceptions import (
     IncompleteBody,
     ProtocolError,
     RemoteDisconnected,
+    SSLError,
     StreamConsumedError,
     Timeout,
 )
@@ -148,6 +149,7 @@ class ResponseStream(Answer):
         Raises:
             IncompleteBody: The peer closed or broke off first.
             ChunkedEncodingError: The framing is broken.
+            SSLError: TLS is.
             ReadTimeout, TotalTimeout: Too late. These carry in ``partial`` what a read of all had got.
             ForkError: The response belongs to the parent process.
         """
@@ -213,7 +215,7 @@ class ResponseStream(Answer):
                 if not count:
                     break
                 filled += count
-        except (ChunkedEncodingError, Timeout) as error:
+        except (ChunkedEncodingError, SSLError, Timeout) as error:
             error.__dict__.setdefault("partial", collected.getvalue()[:filled])
             raise
         collected.truncate(filled)
@@ -353,6 +355,8 @@ class ResponseStream(Answer):
         failure: BaseException = error
         if isinstance(error, (RemoteDisconnected, protocol.RemoteProtocolError)):
             failure = self._broken_body(error)
+        elif isinstance(error, SSLError):
+            error.response_started = True
         self._failure = (
             failure if isinstance(failure, Exception) else IncompleteBody("reading was interrupted")
         )
@@ -479,7 +483,7 @@ class _Receiver(RawIOBase):
 
     def __init__(self, stream: ResponseStream) -> None:
         self._stream = stream
-        self.error: ChunkedEncodingError | Timeout | None = None
+        self.error: ChunkedEncodingError | SSLError | Timeout | None = None
 
     def readable(self) -> bool:
         """Return True."""
@@ -489,7 +493,7 @@ class _Receiver(RawIOBase):
         """Receive into *buffer*, a view that is released: its memory is gone before a traceback is."""
         try:
             return self._stream.readinto(buffer)
-        except (ChunkedEncodingError, Timeout) as error:
+        except (ChunkedEncodingError, SSLError, Timeout) as error:
             self.error = error
             return 0
         finally:
