@@ -5,7 +5,10 @@ RFC 9110 section 15 and the IANA registry; the nicknames are those that requests
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["STATUS_NAMES", "codes"]
 
@@ -99,6 +102,13 @@ class _Codes:
     def __getitem__(self, name: str) -> Any:
         """Return the code called *name*, None if there is none (as in requests)."""
         return self.__dict__.get(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__dict__
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names; Python's own way, by indexes from 0 until one is missing, would never end."""
+        return iter(self.__dict__)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the code called *name*, *default* if there is none."""

@@ -41,5 +41,13 @@ def test_an_unknown_name() -> None:
         getattr(codes, "no such")
 
 
+def test_its_names_have_an_end() -> None:
+    """It answers None to any index, so a loop over it, or ``in``, would go on for ever."""
+    assert "ok" in codes
+    assert "no such" not in codes
+    assert 0 not in codes
+    assert {"ok", "NOT_FOUND"} < set(codes)
+
+
 def test_its_repr_is_short() -> None:
     assert "<lookup 'status_codes'>" == repr(codes)
