@@ -104,6 +104,9 @@ class _Crew:
 
     def work(self) -> None:
         """Carry out jobs until None comes."""
+        with self.lock:
+            if threading.current_thread() not in self.threads:
+                return  # whoever started it was interrupted, and does not count on it
         _current.mark = self.mark
         while (job := self.jobs.get()) is not None:
             future, function = job
@@ -192,16 +195,16 @@ class WorkerPool:
         with crew.lock:
             if crew.closed:
                 raise _closed()
-            crew.queued += 1
-            if crew.queued > crew.idle and len(crew.threads) < self.size:
+            if crew.queued >= crew.idle and len(crew.threads) < self.size:
                 # Daemons, so that a thread which user code holds for ever does not hold the interpreter too;
                 # `_finish_at_exit` waits for the work that was submitted.
                 thread = threading.Thread(
                     target=crew.work, name=f"threadwire-{len(crew.threads)}", daemon=True
                 )
-                crew.threads.add(thread)
-                crew.idle += 1
                 thread.start()
+                crew.threads.add(thread)  # not before: Ctrl-C would leave one that cannot be joined
+                crew.idle += 1
+            crew.queued += 1
             crew.jobs.put((future, function))  # in here, so that `close` finds it
         return future
 
