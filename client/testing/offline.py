@@ -165,7 +165,7 @@ class OfflineResponse:
         try:
             _check(self._call)
             piece = next(filter(None, self._pieces), b"")
-            if not isinstance(piece, bytes | bytearray | memoryview):
+            if not isinstance(piece, (bytes, bytearray, memoryview)):
                 raise TypeError(f"the answer's body yields {type(piece).__name__}, expected bytes")
             self._received += len(piece)
             self._hold_to_length(at_end=not piece)
