@@ -102,6 +102,24 @@ class _Crew:
         self.closed = False  # the threads have been told to end: another job would wait for ever
         self.stopped = False  # what has not begun is not to begin
 
+    def start_thread(self) -> None:
+        """Start one, or do with those that there are; the caller holds the lock.
+
+        Raises:
+            RuntimeError: There is none, and the system gives none.
+        """
+        # Daemons, so that a thread which user code holds for ever does not hold the interpreter too;
+        # `_finish_at_exit` waits for the work that was submitted.
+        thread = threading.Thread(target=self.work, name=f"threadwire-{len(self.threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self.threads:
+                raise
+            return
+        self.threads.add(thread)  # not before: Ctrl-C would leave one that cannot be joined
+        self.idle += 1
+
     def work(self) -> None:
         """Carry out jobs until None comes."""
         with self.lock:
@@ -187,6 +205,7 @@ class WorkerPool:
         Raises:
             SessionClosed: The pool was closed, so nobody would do the work.
             ForkError: The pool's threads are in the parent process.
+            RuntimeError: The system gives us not even one thread.
         """
         if self.process != os.getpid():
             raise ForkError("these workers belong to the parent process: they do no work here")
@@ -196,14 +215,7 @@ class WorkerPool:
             if crew.closed:
                 raise _closed()
             if crew.queued >= crew.idle and len(crew.threads) < self.size:
-                # Daemons, so that a thread which user code holds for ever does not hold the interpreter too;
-                # `_finish_at_exit` waits for the work that was submitted.
-                thread = threading.Thread(
-                    target=crew.work, name=f"threadwire-{len(crew.threads)}", daemon=True
-                )
-                thread.start()
-                crew.threads.add(thread)  # not before: Ctrl-C would leave one that cannot be joined
-                crew.idle += 1
+                crew.start_thread()
             crew.queued += 1
             crew.jobs.put((future, function))  # in here, so that `close` finds it
         return future

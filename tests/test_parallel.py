@@ -240,3 +240,25 @@ def test_many_threads_share_one_session(server: LoopbackServer) -> None:
         assert [] == wrong
         pool: Any = session._transport
         assert len(pool._open) == len(pool._idle) <= 16
+
+
+def test_with_fewer_threads_than_wanted_the_work_is_done_by_these(
+    session: client.Session, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's limit on processes counts threads."""
+    start, left = threading.Thread.start, iter([False, True, True])
+
+    def start_some(thread: threading.Thread) -> None:
+        if thread.name.startswith("threadwire-") and not next(left, False):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        session.submit("GET", f"{server.url}/bytes/1")
+    futures = [session.submit("GET", f"{server.url}/delay/0.01") for _ in range(10)]
+    codes = [future.result(10).status_code for future in futures]
+    codes += [response.status_code for response in session.map([f"{server.url}/bytes/1"] * 10)]
+    session.close()
+
+    assert [200] * 20 == codes
