@@ -110,10 +110,12 @@ class MockResponse:
                 self.headers.append((b"Content-Type", b"application/json"))
         elif isinstance(body, str):
             body = body.encode()
-        elif isinstance(body, bytearray | memoryview):
-            body = bytes(body)
-        elif not hasattr(body, "__iter__") or isinstance(body, Mapping):
-            raise TypeError(f"body: expected bytes, str or an iterable of bytes, not {type(body).__name__}")
+        elif not isinstance(body, bytes):
+            if isinstance(body, bytearray | memoryview):
+                body = bytes(body)
+            elif not hasattr(body, "__iter__") or isinstance(body, Mapping):
+                kind = type(body).__name__
+                raise TypeError(f"body: expected bytes, str or an iterable of bytes, not {kind}")
         if isinstance(body, bytes):
             if b"content-length" not in names and status not in HEAD_ONLY:
                 self.headers.append((b"Content-Length", str(len(body)).encode()))
