@@ -299,8 +299,11 @@ class _Coordinator:
 
     def _wait(self) -> Any:
         """Return the next piece of news; report while there is none."""
-        if self._report is None:
-            return self._news.get()
+        while self._report is None:
+            try:
+                return self._news.get(timeout=1.0)  # not for ever: see `client.parallel.OwnWorkers`
+            except Empty:
+                pass
         while True:
             left = self._reported_at + PROGRESS_SECONDS - monotonic()
             try:

@@ -90,7 +90,8 @@ class OwnWorkers:
         self.size: int = self._workers.size
         self.look_ahead: int = _LOOK_AHEAD * self.size
         self.refusal: WorkerLost | None = None
-        self.patience: float | None = None
+        # Python hears a Ctrl-C that comes in the moment before a wait begins only when the wait ends.
+        self.patience: float | None = 1.0
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
         """Raise `SessionClosed` if the workers have gone."""
