@@ -145,7 +145,7 @@ class TLSConnection(HTTPConnection):
         failure = self._broken(error, "reading")
         if isinstance(failure, SSLError):
             failure.__cause__ = error
-            self.alert = failure
+            self.alert: SSLError | None = failure
 
     def _broken(self, error: OSError, doing: str) -> RemoteDisconnected | SSLError:
         """As `HTTPConnection._broken`; a cut without close_notify is no failure of TLS: the peer is gone."""
