@@ -378,7 +378,7 @@ def test_ctrl_c_when_all_is_done_changes_nothing_or_ends_it_at_once(server: Loop
 
 def test_ctrl_c_during_a_finaliser_which_python_swallows_comes_again() -> None:
     program = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from client import __main__, cli
 
 class Closing:
@@ -388,7 +388,7 @@ class Closing:
 
 def download():
     Closing()
-    time.sleep(20)
+    threading.Event().wait(20)
 
 cli.main = download
 sys.exit(__main__.main())
