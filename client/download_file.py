@@ -72,8 +72,11 @@ class DownloadFile:
         self._saving = allocate_lock()
         self._save_at = monotonic() + JOURNAL_SECONDS
         try:
-            _lock(descriptor, str(Path(folder.path, name)))
-        except FileExistsError:
+            # A lock can also be had of what its last owner has removed or published since it was opened here.
+            if not (_lock(descriptor) and folder.has(temporary, descriptor)):
+                path = str(Path(folder.path, name))
+                raise FileExistsError(errno.EEXIST, "another download of it is under way", path)
+        except BaseException:
             self.close()
             raise
 
@@ -128,13 +131,15 @@ class DownloadFile:
         if journal is None:
             return None
         descriptor = open_own(folder, journal.temporary, os.O_RDWR)
-        if descriptor is not None:
-            found = cls(folder, name, journal.temporary, descriptor)
-            if is_private(descriptor):
-                _remove_small(folder, journal.temporary)
-                return found, journal
-            found.close()
-        _remove_all(folder, name, journal.temporary)
+        if descriptor is None:  # gone; or not yet there, and then its owner must find what it makes now
+            _remove_journal(folder, name, journal.temporary)
+            return None
+        found = cls(folder, name, journal.temporary, descriptor)
+        current = found._own_journal()  # its last owner may have saved another one before it was locked
+        if current is not None and is_private(descriptor):
+            _remove_small(folder, journal.temporary)
+            return found, current
+        found.discard()
         return None
 
     def allocate(self, size: int) -> None:
@@ -246,8 +251,12 @@ class DownloadFile:
 
     def discard(self) -> None:
         """Remove temporary and journal."""
-        self.close()
-        _remove_all(self._folder, self._name, self._temporary)
+        if sys.platform == "win32":  # cannot remove what is open
+            self.close()
+        try:
+            _remove_all(self._folder, self._name, self._temporary)
+        finally:
+            self.close()  # and with it goes the lock: nobody takes up what is being removed
 
     def close(self) -> None:
         """Let go of the temporary as it is. Idempotent."""
@@ -381,19 +390,16 @@ def _beside(temporary: str, suffix: str) -> str:
     return f"{temporary.removesuffix('part')}{suffix}"
 
 
-def _lock(descriptor: int, path: str) -> None:
-    """Claim the temporary, so that no other download goes on with it at the same time.
-
-    Raises:
-        FileExistsError: Another one has it.
-    """
+def _lock(descriptor: int) -> bool:
+    """Claim the temporary, so that no other download goes on with it at the same time; False if another one has it."""
     if sys.platform != "win32":
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileExistsError(errno.EEXIST, "another download of it is under way", path) from error
+        except BlockingIOError:
+            return False
         except OSError:  # a file system without locks
             pass
+    return True
 
 
 _seeking: Final = allocate_lock()

@@ -66,6 +66,11 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def has(self, name: str, descriptor: int) -> bool:
+        """Say whether *name* is still the name of the open file, not removed or given to another one."""
+        found = self.stat(name)
+        return found is not None and os.path.samestat(found, os.fstat(descriptor))
+
     def remove(self, name: str) -> None:
         """Remove a file; nothing happens if it is gone."""
         try:

@@ -1,0 +1,142 @@
+"""Downloads to one name that begin and end in the same moment: one has the file, the others an error, no file is mixed.
+
+Where a test needs a certain moment, a `Folder` stops there: it is the one road of a download to the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from client.download_file import DownloadFile
+from client.download_folder import Folder
+from client.download_journal import Journal
+
+
+class StoppingFolder(Folder):
+    """A folder that calls *before* or *after* around each opening of a temporary; what they do is the test's."""
+
+    before: Callable[[int], object] = staticmethod(lambda flags: None)
+    after: Callable[[int], object] = staticmethod(lambda flags: None)
+
+    def open(self, name: str, flags: int, mode: int = 0o600) -> int:
+        if not name.endswith(".part"):
+            return super().open(name, flags, mode)
+        self.before(flags)
+        try:
+            return super().open(name, flags, mode)
+        finally:
+            self.after(flags)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    folder = Folder(str(tmp_path))
+    yield folder
+    folder.close()
+
+
+@pytest.fixture
+def stopping(tmp_path: Path) -> Iterator[StoppingFolder]:
+    folder = StoppingFolder(str(tmp_path))
+    yield folder
+    folder.close()
+
+
+def download(folder: Folder, text: bytes) -> str:
+    """Go the way of a download to "out" on disk; return the name of what came of it."""
+    try:
+        DownloadFile.reopen(folder, "out", "url")
+        file = DownloadFile.create(folder, "out")
+        try:
+            file.write(memoryview(text), 0)
+            file.publish(len(text), overwrite=False)
+        except BaseException:
+            file.discard()
+            raise
+    except FileExistsError:
+        return "FileExistsError"
+    return "whole"
+
+
+def interrupted(folder: Folder, text: bytes) -> None:
+    """Leave behind what a download of *text* and two bytes more would, that broke off."""
+    file = DownloadFile.create(folder, "out")
+    file.write(memoryview(text), 0)
+    size = len(text) + 2
+    file.keep(lambda temporary: Journal("url", temporary, size, '"v"', [(0, len(text), size)]))
+
+
+def hand_over(said: threading.Event, awaited: threading.Event) -> None:
+    said.set()
+    assert awaited.wait(10)
+
+
+def test_of_many_that_begin_at_once_one_wins_and_nothing_stays(tmp_path: Path) -> None:
+    for number in range(60):
+        (path := tmp_path / str(number)).mkdir()
+        start = threading.Barrier(8, timeout=10)
+        outcomes: list[str] = []
+
+        def run(path: Path = path, start: threading.Barrier = start, outcomes: list[str] = outcomes) -> None:
+            folder = Folder(str(path))
+            try:
+                start.wait()
+                outcomes.append(download(folder, b"content"))
+            finally:
+                folder.close()
+
+        threads = [threading.Thread(target=run) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert ["FileExistsError"] * 7 + ["whole"] == sorted(outcomes)
+        assert {"out": b"content"} == {path.name: path.read_bytes() for path in path.iterdir()}
+
+
+def test_one_that_has_claimed_the_name_and_made_nothing_yet_keeps_what_it_makes(
+    tmp_path: Path, stopping: StoppingFolder
+) -> None:
+    """Another one looks for the temporary, finds none, and clears the claim away while it is being made."""
+    claimed, looked, made, cleared = [threading.Event() for _ in range(4)]
+    first = StoppingFolder(str(tmp_path))
+    first.before = lambda _: hand_over(claimed, looked)
+    first.after = lambda _: hand_over(made, cleared)
+    outcomes: list[str] = []
+    owner = threading.Thread(target=lambda: outcomes.append(download(first, b"content")))
+    owner.start()
+    assert claimed.wait(10)
+
+    stopping.after = lambda _: hand_over(looked, made)
+    assert DownloadFile.reopen(stopping, "out", "url") is None
+    cleared.set()
+    owner.join()
+    first.close()
+
+    assert ["whole"] == outcomes
+    assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_file_that_is_published_between_opening_and_locking_is_not_taken_for_a_rest(
+    tmp_path: Path, folder: Folder, stopping: StoppingFolder
+) -> None:
+    """A lock would be had, of the very file that has its final name by now: going on would write into that."""
+    interrupted(folder, b"conte")
+    owner = DownloadFile.reopen(folder, "out", "url")
+    assert owner is not None
+    file = owner[0]
+
+    def publish(_: int) -> None:
+        file.write(memoryview(b"nt"), 5)
+        file.publish(7, overwrite=False)
+
+    stopping.after = publish
+    with pytest.raises(FileExistsError, match="under way"):
+        DownloadFile.reopen(stopping, "out", "url")
+
+    assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
