@@ -6,7 +6,6 @@ closed.  A body is complete when the framing says so, never because the peer wen
 
 from __future__ import annotations
 
-from io import BufferedReader, BytesIO, RawIOBase
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,11 +18,11 @@ from client.exceptions import (
     RemoteDisconnected,
     SSLError,
     StreamConsumedError,
-    Timeout,
 )
 from client.transport.connection import RECEIVE_SIZE
 from client.transport.pool_limits import keep_alive_seconds
 from client.transport.upload import Answer
+from client.transport.whole_body import read_rest
 
 if TYPE_CHECKING:
     import socket
@@ -34,16 +33,6 @@ if TYPE_CHECKING:
     from client.transport.wire import ConnectionInfo
 
 __all__ = ["ResponseStream"]
-
-#: A buffer for a whole body grows by at most this many bytes at a time: they are still in the processor's cache
-#: when they are received into.
-_LARGEST_STEP: Final = 1 << 20
-
-#: A body, or a chunk, of a known length between these is read into one object of that length. Only what has arrived
-#: takes memory of it, but no peer may reserve addresses without limit.
-_LEAST_EXACT: Final = 65536
-_MOST_EXACT: Final = 64 << 20
-_REMAINDER: Final = 512  # of the length by this goes through a buffer of this size
 
 #: A run of body bytes must be this long before reading past the engine pays.
 _PASSTHROUGH_MIN: Final = 32768
@@ -157,7 +146,7 @@ class ResponseStream(Answer):
             if self._finished and self._failure is None:  # a small body mostly came with its head
                 whole, self._buffer = self._buffer, b""
                 return whole if type(whole) is bytes else bytes(whole)
-            return self._read_rest()
+            return read_rest(self)
         data = self._buffer or self._guarded(self._receive, size)
         if len(data) <= size:
             self._buffer = b""
@@ -182,44 +171,6 @@ class ResponseStream(Answer):
             data = self.read(len(view))
             view[: len(data)] = data
             return len(data)
-
-    def _read_rest(self) -> bytes:
-        """Read to the end of the body: into one object of its length where that is known, else a growing buffer."""
-        run = 0 if self._finished else self.connection.engine.passthrough_available()
-        if _LEAST_EXACT <= run <= _MOST_EXACT:
-            # What arrives goes straight into the bytes object that is returned, whose memory nobody has cleared before.
-            receiver = _Receiver(self)
-            whole = BufferedReader(receiver, _REMAINDER).read(len(self._buffer) + run)
-            if receiver.error is not None:
-                receiver.error.__dict__.setdefault("partial", whole)
-                raise receiver.error
-            if self._finished:  # else it was one chunk of several
-                return whole
-        else:
-            whole, self._buffer = bytes(self._buffer), b""
-        return self._read_growing(whole)
-
-    def _read_growing(self, whole: bytes) -> bytes:
-        """Read to the end of the body behind *whole*, into a buffer that at most doubles, whatever is announced."""
-        collected = BytesIO()
-        collected.write(whole)
-        filled = room = len(whole)
-        try:
-            while True:
-                if room - filled < RECEIVE_SIZE:
-                    room = filled + min(max(RECEIVE_SIZE, filled), _LARGEST_STEP)
-                    collected.seek(room - 1)
-                    collected.write(b"\0")
-                with collected.getbuffer() as view, view[filled:] as rest:
-                    count = self.readinto(rest)
-                if not count:
-                    break
-                filled += count
-        except (ChunkedEncodingError, SSLError, Timeout) as error:
-            error.__dict__.setdefault("partial", collected.getvalue()[:filled])
-            raise
-        collected.truncate(filled)
-        return collected.getvalue()
 
     def receive_into(self, view: memoryview | Pipe, size: int) -> int:
         """Receive at most *size* bytes, all of them body, into *view*; return and raise as `readinto`."""
@@ -476,25 +427,3 @@ class ResponseStream(Answer):
         if not self._finished:
             self._finished = True
             self.owner.abandon(self.connection)
-
-
-class _Receiver(RawIOBase):
-    """What `io.BufferedReader` reads a body from; it would lose what came before an error, so that ends the file."""
-
-    def __init__(self, stream: ResponseStream) -> None:
-        self._stream = stream
-        self.error: ChunkedEncodingError | SSLError | Timeout | None = None
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Receive into *buffer*, a view that is released: its memory is gone before a traceback is."""
-        try:
-            return self._stream.readinto(buffer)
-        except (ChunkedEncodingError, SSLError, Timeout) as error:
-            self.error = error
-            return 0
-        finally:
-            buffer.release()
