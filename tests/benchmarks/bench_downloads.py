@@ -6,7 +6,7 @@ kernel lets one thread at a time write to a file, and that is three quarters of 
 eight parts on loopback are hardly faster than one: they are for servers and networks that limit a connection. Each run
 makes a new file, on tmpfs where there is one, so that the disk is nobody's excuse; eight parts also where temporary
 files go, since ext4 takes what is written in larger pieces than tmpfs, for a third of the time. The old file is removed
-off the clock. nginx serves, as Debian configures it (sendfile).
+off the clock. nginx serves, as Debian configures it (sendfile), on a processor of its own where there are two.
 
 Baselines: the loop that every program writes, over a bare connection of http.client; bare loops of splice, one for each
 part, which know where the body ends; and a bare loop of pwrite without any network, the least that a new file costs.
@@ -36,7 +36,7 @@ from urllib.parse import urlsplit
 import client
 from client.transport.splice import CAN_SPLICE, Pipe
 from tests.benchmarks.measure import OURS, QUICK, Pace, Table, compare_once, ratio
-from tests.benchmarks.target import Target
+from tests.benchmarks.target import Target, away_from_the_server, on_the_last_processor
 from tests.nginx import NginxServer, find_nginx
 
 __all__ = ["run"]
@@ -58,7 +58,9 @@ def run(target: Target, pace: Pace) -> Iterator[Table]:
     with contextlib.ExitStack() as stack:
         parent = MEMORY if MEMORY.is_dir() else None
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=parent)), "file")
-        server = stack.enter_context(opened_server({size, limited, WHOLE}))
+        with on_the_last_processor():
+            server = stack.enter_context(opened_server({size, limited, WHOLE}))
+        stack.enter_context(away_from_the_server())
         session = stack.enter_context(client.Session(workers=8))
         yield one_connection(f"{server}/bytes/{size * MEBIBYTE}", path, session, rounds, size)
         for place in (path, Path(stack.enter_context(tempfile.TemporaryDirectory()), "file")):

@@ -20,7 +20,15 @@ from pathlib import Path
 from tests.nginx import NginxServer, document, find_nginx, pattern
 from tests.tls_authority import TLSAuthority
 
-__all__ = ["LARGE", "Target", "away_from_the_sink", "on_one_processor", "opened_sink", "opened_target"]
+__all__ = [
+    "LARGE",
+    "Target",
+    "away_from_the_server",
+    "on_one_processor",
+    "on_the_last_processor",
+    "opened_sink",
+    "opened_target",
+]
 
 LARGE = 64 << 20  # bytes of the large download
 
@@ -104,8 +112,17 @@ def answer(accepted: socket.socket, responses: dict[bytes, bytes]) -> None:
                 accepted.sendall(responses[head.split(b" ", 2)[1]])
 
 
-def away_from_the_sink() -> contextlib.AbstractContextManager[None]:
-    """Keep this process off the processor that the sink has; elsewhere one would push the other off it now and then."""
+def on_the_last_processor() -> contextlib.AbstractContextManager[None]:
+    """Keep every server that is started meanwhile on one processor; `away_from_the_server` keeps others off it.
+
+    A server that sends without a pause would else be pushed, or push its client, from one to the other by chance, and
+    a client that shares its processor pays for that with cold caches.
+    """
+    return confined(all_processors()[-1:])
+
+
+def away_from_the_server() -> contextlib.AbstractContextManager[None]:
+    """Keep this process, and the programs that it starts, off the last processor."""
     return confined(all_processors()[:-1])
 
 
@@ -138,9 +155,7 @@ def all_processors() -> list[int]:
 
 
 def swallow(listener: socket.socket) -> None:
-    """Accept for ever, as `serve`, on the last processor."""
-    if processors := all_processors():
-        os.sched_setaffinity(0, processors[-1:])
+    """Accept for ever, as `serve`."""
     while True:
         accepted, _ = listener.accept()
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
