@@ -283,12 +283,13 @@ class DownloadFile:
             self._folder.remove(self._temporary)
 
     def _publish_without_links(self) -> None:
-        """Hold the name with an empty file of ours, then replace that.
+        """Take the final name by a rename that replaces nothing; else hold it with an empty file, then replace that.
 
-        A kill between the two leaves the empty file. The one call that could do both, renameat2 with RENAME_NOREPLACE,
-        is Linux's alone, and `os` has no binding of it.
+        A kill between these two leaves the empty file, so they are the last resort: over NFS, say, there are links.
         """
         try:
+            if self._folder.rename_new(self._temporary, self._name):
+                return
             os.close(self._folder.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError as error:
             raise exists_already(self._folder, self._name) from error

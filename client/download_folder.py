@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
+from client.rename_new import rename_new
+
 __all__ = ["Folder", "check_target", "exists_already", "is_plain", "is_private", "open_own"]
 
 _HAS_FOLDERS: Final = os.open in os.supports_dir_fd
@@ -81,6 +83,10 @@ class Folder:
     def replace(self, name: str, new: str) -> None:
         """Give the file *name* the name *new*, in place of whatever has that name."""
         os.replace(self._at(name), self._at(new), **self._in("src_dir_fd", "dst_dir_fd"))  # noqa: PTH105
+
+    def rename_new(self, name: str, new: str) -> bool:
+        """Give the file *name* the name *new*, which nobody has; see `client.rename_new`."""
+        return rename_new(self._at(name), self._at(new), self._descriptor)
 
     def link(self, name: str, new: str) -> None:
         """Give the file *name* a second name; FileExistsError if that exists."""
