@@ -87,8 +87,19 @@ class TLSConnection(HTTPConnection):
         try:
             return operation(*arguments)
         except OSError as error:
-            if not is_would_block(error):
-                raise
+            return self._go_on_after(error, began, limit, operation, *arguments)
+
+    def _go_on_after(
+        self,
+        error: OSError,
+        began: float,
+        limit: float | None,
+        operation: Callable[..., _Result],
+        *arguments: Any,
+    ) -> _Result:
+        """Repeat *operation* for the rest of *limit* if what ended it was only that it would have had to wait."""
+        if not is_would_block(error):
+            raise error
         # Not whole yet, whatever it is, or a signal woke the kernel; if it was the limit, no time is left.
         left = None if limit is None else began + limit - monotonic()
         if left is not None and left <= 0:
@@ -107,7 +118,21 @@ class TLSConnection(HTTPConnection):
 
     def receive(self, size: int, deadline: Deadline) -> bytes:
         """As `HTTPConnection.receive`."""
-        return self._read(deadline, self.sock.recv, size)
+        limit = deadline.timeouts.read
+        if self._waiter is not _KERNEL or limit is not self._receive_limit or deadline.expires_at is not None:
+            return self._read(deadline, self.sock.recv, size)
+        # All is set, as mostly; what `_read` and `_within` do then, without these two calls.
+        began = monotonic()
+        try:
+            data = self.sock.recv(size)
+        except OSError as error:
+            try:
+                data = self._go_on_after(error, began, limit, self.sock.recv, size)
+            except OSError as failure:
+                raise self._read_failure(failure, deadline) from failure
+        if self.error is not None:
+            raise self.error
+        return data
 
     def receive_into(self, buffer: bytearray | memoryview | Pipe, size: int, deadline: Deadline) -> int:
         """As `HTTPConnection.receive_into`, but into no pipe."""
@@ -165,11 +190,18 @@ class TLSConnection(HTTPConnection):
         sent = 0
         while sent < len(data):
             limit = deadline.timeouts.write if by_kernel else deadline.remaining("write", "write")
-            if by_kernel and limit is not self._send_limit:
-                self._limit_send(limit)  # type: ignore[arg-type]  # complete limits
             rest = memoryview(data)[sent:] if sent else data
             try:
-                sent += self._within(limit, by_kernel, False, self.sock.send, rest)  # type: ignore[arg-type]  # as above
+                if by_kernel and limit is self._send_limit and self._waiter is _KERNEL:  # as in `receive`
+                    began = monotonic()
+                    try:
+                        sent += self.sock.send(rest)
+                    except OSError as error:
+                        sent += self._go_on_after(error, began, limit, self.sock.send, rest)
+                else:
+                    if by_kernel:
+                        self._limit_send(limit)  # type: ignore[arg-type]  # complete limits
+                    sent += self._within(limit, by_kernel, False, self.sock.send, rest)  # type: ignore[arg-type]  # as above
             except OSError as error:
                 raise self.write_failure(error, deadline, sent) from error
             if self.error is not None:
