@@ -233,15 +233,14 @@ class DownloadTask:
 
     def _go_on(self, journal: Journal) -> None:
         """Plan what is missing of an earlier download."""
-        self._check_size(journal.size or 0)
         self.size, self.validator = journal.size, journal.validator
         self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
         self.resumed_from = positions(self.parts)
+        self._check_size(self.resumed_from if self.size is None else self.size)
 
     def _begin(self, response: Response, answer: Answer) -> None:
         """Make the temporary and plan the parts, now that it is known what comes."""
         assert self._folder is not None
-        self._check_size(answer.size or 0)
         if self._file is None:
             self._file = DownloadFile.create(self._folder, self._name, self._receipt)
         self.size = answer.size
@@ -294,10 +293,11 @@ class DownloadTask:
             answer = judge(
                 response.status_code, response.headers, part, size=self.size, validator=self.validator
             )
+            self._check_size(answer.size or 0)
             if self.parts:
                 self._fit(response, answer, part)
         except BaseException as error:
-            if isinstance(error, DownloadError):
+            if isinstance(error, (DownloadError, BodyTooLarge)):
                 error.request, error.response = response.request, response
             response.close()
             raise
@@ -312,7 +312,6 @@ class DownloadTask:
         if len(self.parts) > 1:
             changed = _usable_validator(response) != self.validator
             raise StartAgain("the server sent the whole file for a part of it", ranges=changed)
-        self._check_size(answer.size or 0)
         assert self._file is not None
         self._file.truncate()
         self.size, self.validator = answer.size, _usable_validator(response)
