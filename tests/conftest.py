@@ -11,6 +11,7 @@ import pytest
 from tests import leaks
 from tests.environment import client_variables
 from tests.nginx import NginxServer, find_nginx
+from tests.ports import reserved_ports
 from tests.scripted_server import ScriptedServer
 from tests.tls_authority import TLSAuthority
 
@@ -42,6 +43,13 @@ def no_leaks() -> Iterator[None]:
     """Fail the test if it leaves a descriptor or a thread behind; name it first among the fixtures."""
     with leaks.no_leaks():
         yield
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of the loopback on which nobody listens, as long as the test runs."""
+    with reserved_ports(1) as (port,):
+        yield port
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ What it serves (GET unless said otherwise; every response names its connection i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -27,6 +28,8 @@ from array import array
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.ports import reserved_ports
 
 __all__ = ["SIZES", "NginxServer", "find_nginx", "pattern"]
 
@@ -111,7 +114,8 @@ class NginxServer:
         program = find_nginx()
         if program is None:
             raise RuntimeError("nginx is not installed")
-        self.port, self.tls_port = free_ports(2)
+        self._reserved = contextlib.ExitStack()
+        self.port, self.tls_port = self._reserved.enter_context(reserved_ports(2))
         self.url = f"http://127.0.0.1:{self.port}"
         self.tls_url = f"https://localhost:{self.tls_port}"
         self._folder = folder
@@ -157,6 +161,7 @@ class NginxServer:
         self._stop()
 
     def _stop(self) -> None:
+        self._reserved.close()
         self._process.terminate()
         self._process.wait(START_SECONDS)
 
@@ -182,12 +187,3 @@ def document() -> list[dict[str, object]]:
         }
         for number in range(350)
     ]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on right now; all are found before any is let go."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(listener.getsockname()[1]) for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports

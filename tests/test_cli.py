@@ -458,8 +458,5 @@ def test_a_terminal_gets_a_progress_bar(tmp_path: Path, server: LoopbackServer, 
     assert b"/out: 6 B" in shown.replace(b"\r\n", b"")
 
 
-def test_a_closed_port_is_refused_not_waited_for(run: Callable[..., Run]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-    assert 7 == run("get", f"http://127.0.0.1:{port}/").status
+def test_a_closed_port_is_refused_not_waited_for(run: Callable[..., Run], closed_port: int) -> None:
+    assert 7 == run("get", f"http://127.0.0.1:{closed_port}/").status

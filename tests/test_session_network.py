@@ -287,7 +287,7 @@ def test_on_retry_hears_of_the_unasked_for_resend_too(scripted_server: ScriptedS
 
 @pytest.mark.parametrize("failing_piece", [1, 2])
 def test_an_error_of_the_body_itself_sends_nothing_twice(
-    scripted_server: ScriptedServer, session: client.Session, failing_piece: int
+    scripted_server: ScriptedServer, session: client.Session, closed_port: int, failing_piece: int
 ) -> None:
     """A body that makes calls of its own raises our errors; they say nothing about the connection it goes to.
 
@@ -295,8 +295,7 @@ def test_an_error_of_the_body_itself_sends_nothing_twice(
     """
     scripted_server.script(Expect(), Send(OK), Hold())
     session.get(scripted_server.url)
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nowhere = f"http://127.0.0.1:{closed_port}"
     begun = []
 
     def pieces() -> Iterator[bytes]:

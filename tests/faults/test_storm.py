@@ -41,7 +41,7 @@ from tests.faults.relay import (
     Sender,
 )
 from tests.leaks import no_leaks
-from tests.nginx import free_ports
+from tests.ports import reserved_ports
 from tests.tls_authority import TLSAuthority
 
 THREADS = 64
@@ -181,8 +181,9 @@ def stormy_network(tls: ssl.SSLContext | None) -> Iterator[tuple[NonceOrigin, li
         NonceOrigin(tls) as origin,
         FaultyRelay(origin.port, fault_of) as relay,
         FaultyRelay(origin.port, lambda number: fault_of(number + 1_000_000)) as another,
+        reserved_ports(1) as nowhere,
     ):
-        ports = [relay.port, relay.port, another.port, another.port, origin.port, *free_ports(1)]
+        ports = [relay.port, relay.port, another.port, another.port, origin.port, *nowhere]
         yield origin, [f"{scheme}://{host}:{port}" for port in ports]
         kinds = ("BlackHole", "Delay", "Drip", "Cut", "Reset", "HalfClose")
         expected = {f"{kind} of {sender}" for kind in kinds for sender in (CLIENT, SERVER)}

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nginx import free_ports, pattern
+from tests.nginx import pattern
+from tests.ports import reserved_ports
 
 __all__ = ["PROXIES", "SERVERS", "Ports", "running", "running_proxy"]
 
@@ -270,12 +271,12 @@ def running(name: str, folder: Path, certificate: tuple[Path, Path]) -> Iterator
     if _missing(needed):
         pytest.skip(f"{needed} is not installed; .ci/run installs it")
     _write_site(folder)
-    plain, tls, behind = free_ports(3)
-    ports = Ports(plain, tls if speaks_tls else None, behind if name in BEFORE_AIOHTTP else None)
-    commands = configure(folder, ports, *certificate)
-    listening = [port for port in (ports.plain, ports.tls, ports.behind) if port is not None]
-    with _processes(commands, folder, listening):
-        yield ports
+    with reserved_ports(3) as (plain, tls, behind):
+        ports = Ports(plain, tls if speaks_tls else None, behind if name in BEFORE_AIOHTTP else None)
+        commands = configure(folder, ports, *certificate)
+        listening = [port for port in (ports.plain, ports.tls, ports.behind) if port is not None]
+        with _processes(commands, folder, listening):
+            yield ports
 
 
 @contextlib.contextmanager
@@ -285,8 +286,7 @@ def running_proxy(name: str, folder: Path) -> Iterator[str]:
     if _missing(program):
         pytest.skip(f"{program} is not installed; .ci/run installs it")
     folder.chmod(0o777)  # squid and dante become other users
-    (port,) = free_ports(1)
-    with _processes([configure(folder, port)], folder, [port]):
+    with reserved_ports(1) as (port,), _processes([configure(folder, port)], folder, [port]):
         yield f"{scheme}://127.0.0.1:{port}"
 
 

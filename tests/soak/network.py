@@ -34,7 +34,7 @@ from tests.faults.relay import (
     Reset,
     Sender,
 )
-from tests.nginx import free_ports
+from tests.ports import reserved_ports
 from tests.soak.hostile import HostileServer
 
 __all__ = ["FILE_SEED", "FILE_SIZE", "Addresses", "Network", "Report"]
@@ -166,13 +166,14 @@ def serve(pipe: Connection, seed: str, certificate: tuple[Path, Path]) -> None:
             stack.enter_context(HostileServer()),
             stack.enter_context(HostileServer(tls)),
         )
+        (nowhere,) = stack.enter_context(reserved_ports(1))
         pipe.send(
             Addresses(
                 clean=[f"http://127.0.0.1:{plain.port}", f"https://localhost:{secure.port}"],
                 faulty=[
                     *[f"http://127.0.0.1:{relays[0].port}", f"http://127.0.0.1:{relays[1].port}"] * 4,
                     *[f"https://localhost:{relays[2].port}"] * 4,
-                    f"http://127.0.0.1:{free_ports(1)[0]}",
+                    f"http://127.0.0.1:{nowhere}",
                 ],
                 hostile=[
                     *[f"http://127.0.0.1:{hostile.port}", f"https://localhost:{secure_hostile.port}"] * 4,

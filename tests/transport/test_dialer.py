@@ -38,12 +38,6 @@ def no_memory_of_families() -> None:
     race._families.clear()
 
 
-def closed_port() -> int:
-    """Return a port of 127.0.0.0/8 on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 # -- one address ------------------------------------------------------------------------------------------------
 
 
@@ -68,22 +62,21 @@ def test_the_socket_has_no_timeout_of_its_own(scripted_server: ScriptedServer) -
         assert b"hello" == sock.recv(5, socket.MSG_WAITALL)
 
 
-def test_a_refusal_names_host_port_address_and_reason() -> None:
-    port = closed_port()
+def test_a_refusal_names_host_port_address_and_reason(closed_port: int) -> None:
 
     with (
         pytest.raises(ConnectError) as caught,
-        dialed(Route("http", "localhost", port), resolver=found("127.0.0.1")),
+        dialed(Route("http", "localhost", closed_port), resolver=found("127.0.0.1")),
     ):
         pass
 
-    assert f"cannot connect to localhost:{port}: 127.0.0.1: Connection refused" == str(caught.value)
+    assert f"cannot connect to localhost:{closed_port}: 127.0.0.1: Connection refused" == str(caught.value)
     assert isinstance(caught.value.__cause__, OSError)
     assert (False, 0) == (caught.value.reused, caught.value.bytes_sent)
 
 
-def test_an_ipv6_address_is_named_in_brackets() -> None:
-    route = Route("http", "::1", closed_port(), Proxy("http", "2001:db8::1", 3128))
+def test_an_ipv6_address_is_named_in_brackets(closed_port: int) -> None:
+    route = Route("http", "::1", closed_port, Proxy("http", "2001:db8::1", 3128))
     assert f"<Route http://[::1]:{route.port} by <Proxy http://[2001:db8::1]:3128>>" == repr(route)
 
     with pytest.raises(ConnectError, match=rf"cannot connect to \[::1\]:{route.port}: ::1: "):
@@ -151,11 +144,11 @@ def test_an_address_that_never_answers_costs_a_quarter_of_a_second(scripted_serv
 
 
 @pytest.mark.timing
-def test_refusals_do_not_wait_for_the_stagger() -> None:
+def test_refusals_do_not_wait_for_the_stagger(closed_port: int) -> None:
     started = time.monotonic()
     with pytest.raises(ConnectError):
         with dialed(
-            Route("http", "a.test", closed_port()), resolver=found(*(f"127.0.0.{n}" for n in range(2, 12)))
+            Route("http", "a.test", closed_port), resolver=found(*(f"127.0.0.{n}" for n in range(2, 12)))
         ):
             pass
 
@@ -179,18 +172,19 @@ def test_an_attempt_that_fails_at_once_beside_a_slow_one_does_not_wait_either(
             assert race.ATTEMPT_DELAY <= connection.info.connect < race.ATTEMPT_DELAY + 1
 
 
-def test_a_slow_address_still_wins_if_all_others_refuse() -> None:
+def test_a_slow_address_still_wins_if_all_others_refuse(closed_port: int) -> None:
     """The first attempt goes on while later ones fail."""
-    port = closed_port()
-    with black_hole("127.0.0.2", port):
+    with black_hole("127.0.0.2", closed_port):
         with pytest.raises(ConnectTimeout):
-            with dialed(Route("http", "a.test", port), resolver=found("127.0.0.2", "127.0.0.3"), seconds=0.5):
+            with dialed(
+                Route("http", "a.test", closed_port), resolver=found("127.0.0.2", "127.0.0.3"), seconds=0.5
+            ):
                 pass
 
 
-def test_the_error_has_the_reason_of_each_address() -> None:
+def test_the_error_has_the_reason_of_each_address(closed_port: int) -> None:
     with pytest.raises(ConnectError) as caught:
-        with dialed(Route("http", "a.test", closed_port()), resolver=found("127.0.0.2", "127.0.0.3")):
+        with dialed(Route("http", "a.test", closed_port), resolver=found("127.0.0.2", "127.0.0.3")):
             pass
 
     assert "127.0.0.2: Connection refused; 127.0.0.3: Connection refused" in str(caught.value)
@@ -381,13 +375,11 @@ def test_each_step_is_traced_and_timed(scripted_server: ScriptedServer) -> None:
     assert {"host", "port", "addresses", "seconds"} == set(events[-1][1])
 
 
-def test_a_step_that_fails_is_traced_too() -> None:
+def test_a_step_that_fails_is_traced_too(closed_port: int) -> None:
     events: list[str] = []
 
     with pytest.raises(ConnectError):
-        with dialed(
-            Route("http", "127.0.0.1", closed_port()), trace=lambda event, facts: events.append(event)
-        ):
+        with dialed(Route("http", "127.0.0.1", closed_port), trace=lambda event, facts: events.append(event)):
             pass
 
     assert ["dns.start", "dns.end", "connect.start", "connect.failed"] == events
