@@ -8,8 +8,8 @@ nothing of its own costs next to nothing here: its header block and its options 
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
-from typing import TYPE_CHECKING, Any, Final
+from _thread import RLock
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from client.base_url import resolve_on_base
 from client.call_options import CallOptions
@@ -58,7 +58,7 @@ _MAX_KEPT_OPTIONS: Final = 16
 _NUMBERS: Final = frozenset({int, float})
 
 #: What a pickled session leaves behind.
-_WORKED_OUT: Final = frozenset({"_lock", "_environment", "_tls", "_kept"})
+_WORKED_OUT: Final = frozenset({"_environment", "_tls", "_kept"})
 
 #: Methods that may be replaced on a session, by a test's double or a caller with defaults of his own.
 _SEAMS: Final = frozenset({"request", "send", "get_adapter", "prepare_request", "merge_environment_settings"})
@@ -92,6 +92,10 @@ class Defaults:
     on_retry: Callable[[Attempt], object] | None
     hooks: dict[str, list[Callable[..., Any]]]
 
+    #: One for all sessions, held for a moment; so a fork has one lock to make new. A finaliser may use another session
+    #: while this thread holds it.
+    _lock: ClassVar[Any] = RLock()
+
     def __init__(
         self, cookies: Any, verify: VerifyTypes | NotGiven, response_limits: ResponseLimits | None = None
     ) -> None:
@@ -106,7 +110,6 @@ class Defaults:
 
     def _begin(self) -> None:
         """Start with nothing worked out."""
-        self._lock = allocate_lock()
         self.__dict__.setdefault("_is_patched", False)  # a subclass may have begun before us
         self._environment: Environment | None = None
         self._tls: dict[TLSSettings, TLSSettings] = {}
@@ -381,6 +384,15 @@ class Defaults:
             if len(self._tls) >= _MAX_TLS_SETTINGS:
                 self._tls.clear()
             return self._tls.setdefault(settings, settings)
+
+
+def _renew_lock() -> None:
+    """Replace the lock in the child of a fork, where the thread that held it does not exist."""
+    Defaults._lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def quick_request(method: str, url: URL, fields: list[tuple[bytes, bytes]]) -> PreparedRequest:

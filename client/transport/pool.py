@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from _queue import Empty, SimpleQueue
-from _thread import allocate_lock
+from _thread import RLock, allocate_lock
 from collections import OrderedDict, deque
 from math import inf
 from time import monotonic
@@ -25,14 +25,7 @@ from client.transport.dialer import NetworkOptions, Route, dial
 from client.transport.exchange import exchange
 from client.transport.pool_key import direct_key, proxied_key
 from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
-from client.transport.pool_log import (
-    close_all,
-    tell_closed,
-    tell_handed_over,
-    tell_made,
-    trace_queue,
-    why_unfit,
-)
+from client.transport.pool_log import close_all, tell_closed, tell_detached, tell_made, trace_queue, why_unfit
 from client.transport.pool_queue import Place, QueuedCall
 from client.transport.tls_connection import TLSConnection
 
@@ -75,7 +68,6 @@ class ConnectionPool:
 
     def _start(self) -> None:
         """Set the state of an empty pool; also in a forked child, whose lock may be held by a thread it lacks."""
-        self._generation = _generation
         self._epoch = 0
         self._lock = allocate_lock()
         self._places: dict[Any, Place] = {}
@@ -86,6 +78,7 @@ class ConnectionPool:
         self._starting: set[CancelToken] = set()  # of calls that wait here, dial, pause or go on
         self._aborted_at = -inf
         self._abandoned: SimpleQueue[HTTPConnection] = SimpleQueue()
+        self._generation = _generation  # last: from here on the child's other threads take it for their own
 
     # -- the seam -------------------------------------------------------------------------------------------------
 
@@ -387,7 +380,7 @@ class ConnectionPool:
             if connection in self._open:
                 self._remove(connection)
             victims = self._settle()
-        tell_handed_over(connection)
+        tell_detached(connection)
         close_all(victims)
 
     def is_foreign(self, connection: HTTPConnection) -> bool:
@@ -464,10 +457,14 @@ class ConnectionPool:
 
     def _leave_to_parent(self) -> None:
         """Start anew in a forked child: close our copies of the idle descriptors, and say nothing on the wire."""
-        idle = list(self._idle)
-        self._start()
-        for connection in idle:
-            connection.close_in_child()
+        with _leaving:
+            if (
+                self._generation != _generation
+            ):  # else another of its threads was faster, and may have dialled since
+                idle = list(self._idle)
+                self._start()
+                for connection in idle:
+                    connection.close_in_child()
 
     def __del__(self) -> None:
         """Close what is idle or left behind; nobody can ask for it any more."""
@@ -487,11 +484,13 @@ class ConnectionPool:
 
 
 _generation = 0
+_leaving = RLock()  # a finaliser may come by that uses another pool
 
 
 def _note_fork() -> None:
     """Count a fork, in the child: connections of an earlier generation belong to the parent."""
-    global _generation
+    global _generation, _leaving
+    _leaving = RLock()
     _generation += 1
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from client.transport.connection import HTTPConnection
     from client.transport.dialer import Route, Trace
 
-__all__ = ["close_all", "tell_closed", "tell_handed_over", "tell_made", "trace_queue", "why_unfit"]
+__all__ = ["close_all", "tell_closed", "tell_detached", "tell_made", "trace_queue", "why_unfit"]
 
 _NAME: Final = "client.pool"
 
@@ -38,7 +38,7 @@ def tell_closed(connection: HTTPConnection, why: str) -> None:
         log.debug("closed %s: %s", _named(connection.info), why)
 
 
-def tell_handed_over(connection: HTTPConnection) -> None:
+def tell_detached(connection: HTTPConnection) -> None:
     """Tell that the socket of *connection* is the caller's now."""
     log = logger(_NAME)
     if log is not None and log.isEnabledFor(DEBUG):
