@@ -16,6 +16,7 @@ import client.adapters
 from client.auth import HTTPDigestAuth
 from client.exceptions import SessionClosed
 from client.retries import Retry
+from tests.pressing_ctrl_c import pressing_ctrl_c
 from tests.scripted_server import Expect, ExpectClosed, Hold, Pause, ScriptedServer, Send, Signal
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -56,7 +57,7 @@ def in_write(server: ScriptedServer, started: threading.Event) -> Callable[[clie
 
 
 def in_retry(server: ScriptedServer, started: threading.Event) -> Callable[[client.Session], object]:
-    busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n"
+    busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     server.script(Expect(), Send(busy), Signal(started), Hold())
     return lambda session: session.get(server.url, retries=1)
 
@@ -220,24 +221,8 @@ def test_ctrl_c_ends_every_phase(scripted_server: ScriptedServer, slow_resolver:
     started = threading.Event()
     session = client.Session(trust_env=False, limits=ONE, workers=1)
     call = PHASES[phase](scripted_server, started)
-    over = threading.Event()
-
-    def press() -> None:
-        started.wait(5)
-        while not over.wait(0.05):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            try:
-                call(session)
-            finally:
-                over.set()
-    finally:
-        over.set()
-        thread.join()
+    with pytest.raises(KeyboardInterrupt), pressing_ctrl_c(started):
+        call(session)
 
     session._transport.options.resolver = None  # type: ignore[attr-defined]  # the pool's
     scripted_server.answer(OK)

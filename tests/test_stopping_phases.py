@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ import pytest
 import client
 from client.testing import LoopbackServer
 from tests.leaks import slots_of
+from tests.pressing_ctrl_c import pressing_ctrl_c
 from tests.stuck_calls import PHASES, Stuck, stuck_calls
 from tests.tls_authority import TLSAuthority
 
@@ -75,29 +74,14 @@ def test_a_submitted_call_is_stopped(calls: dict[str, Stuck], phase: str, stop: 
 @pytest.mark.parametrize("offload", [False, True], ids=["calling thread", "offload"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_ctrl_c_stops_the_callers_call(calls: dict[str, Stuck], phase: str, offload: bool) -> None:
-    stuck, over = calls[phase], threading.Event()
+    stuck = calls[phase]
     with stuck_session(stuck) as (session, is_stuck):
         session.offload = offload
-
-        def press() -> None:
-            """Press again: Python itself misses a signal between its last look and the system call that waits."""
-            is_stuck.wait(PATIENCE)
-            while not over.wait(0.05):
-                os.kill(os.getpid(), signal.SIGINT)
-
-        thread = threading.Thread(target=press)
-        thread.start()
-        began = time.monotonic()
-        try:
-            with pytest.raises(KeyboardInterrupt):
-                try:
-                    session.request(**stuck.request(), timeout=PATIENCE)
-                finally:
-                    over.set()
-            took = time.monotonic() - began
-        finally:
-            over.set()
-            is_stuck.set()
-            thread.join()
+        with pytest.raises(KeyboardInterrupt), pressing_ctrl_c(is_stuck):
+            began = time.monotonic()
+            try:
+                session.request(**stuck.request(), timeout=PATIENCE)
+            finally:
+                took = time.monotonic() - began
 
     assert took < 1
