@@ -87,9 +87,11 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         if not given or "\0" in given:
             raise InvalidRequest(f"path={given!r:.80}: expected the path of a file or of a folder")
     try:
-        CaseInsensitiveDict(arguments.get("headers") or {})
+        headers = CaseInsensitiveDict(arguments.get("headers") or {})
     except (TypeError, ValueError):
         raise InvalidHeader("headers= must be a mapping or (name, value) pairs") from None
+    if "Range" in headers or "If-Range" in headers:
+        raise InvalidRequest("a download asks for ranges itself: leave Range and If-Range out of headers=")
 
 
 def arguments_of(job: Any) -> Mapping[str, Any]:

@@ -135,10 +135,14 @@ class DownloadFile:
             _remove_journal(folder, name, journal.temporary)
             return None
         found = cls(folder, name, journal.temporary, descriptor)
-        current = found._own_journal()  # its last owner may have saved another one before it was locked
-        if current is not None and is_private(descriptor):
-            _remove_small(folder, journal.temporary)
-            return found, current
+        try:
+            current = found._own_journal()  # its last owner may have saved another one before it was locked
+            if current is not None and is_private(descriptor):
+                _remove_small(folder, journal.temporary)
+                return found, current
+        except BaseException:
+            found.close()
+            raise
         found.discard()
         return None
 
@@ -238,16 +242,17 @@ class DownloadFile:
     def keep(self, journal: Callable[[str], Journal | None]) -> None:
         """Leave temporary and journal for a later download to go on with; discard both if none could."""
         found = journal(self._temporary)
-        if found is not None:
-            try:
-                self._save(found)
-            except OSError:  # an older one may be there, and is as good
-                pass
-        own = self._own_journal()
-        if found is not None and own is not None and own.url:  # not only claimed
+        try:
+            if found is not None:
+                try:
+                    self._save(found)
+                except OSError:  # an older one may be there, and is as good
+                    pass
+            own = self._own_journal()
+            if found is None or own is None or not own.url:  # only claimed
+                self.discard()
+        finally:
             self.close()
-        else:
-            self.discard()
 
     def discard(self) -> None:
         """Remove temporary and journal."""
@@ -262,6 +267,7 @@ class DownloadFile:
         """Let go of the temporary as it is. Idempotent."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
+            _unlock(descriptor)
             os.close(descriptor)
 
     def _publish_as_new(self, receipt: str | None) -> None:
@@ -401,6 +407,15 @@ def _lock(descriptor: int) -> bool:
         except OSError:  # a file system without locks
             pass
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    """Give up the claim, and not only our descriptor: a child that was forked meanwhile has another one."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        except OSError:  # as in `_lock`
+            pass
 
 
 _seeking: Final = allocate_lock()

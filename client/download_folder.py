@@ -16,6 +16,9 @@ from client.rename_new import rename_new
 
 __all__ = ["Folder", "check_target", "exists_already", "is_plain", "is_private", "open_own"]
 
+#: The descriptor of no folder. None in its place would mean the working directory, and files there.
+CLOSED: Final = -1
+
 _HAS_FOLDERS: Final = os.open in os.supports_dir_fd
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 #: With Linux's O_PATH, a folder that we may write to and not list will do, as it does for any program.
@@ -49,7 +52,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         """Open it."""
         self.path = path
-        self._descriptor: int | None = None
+        self._descriptor = CLOSED
         if _HAS_FOLDERS:
             self._descriptor = os.open(path or ".", _FOLDER | os.O_DIRECTORY | os.O_CLOEXEC)
         elif not Path(path).is_dir():
@@ -94,8 +97,8 @@ class Folder:
 
     def close(self) -> None:
         """Let go of the folder. Idempotent."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+        descriptor, self._descriptor = self._descriptor, CLOSED
+        if descriptor != CLOSED:
             os.close(descriptor)
 
     def _at(self, name: str) -> str:

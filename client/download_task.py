@@ -37,7 +37,6 @@ from client.exceptions import (
     ChecksumMismatch,
     DownloadError,
     IncompleteBody,
-    InvalidRequest,
     RequestException,
     TotalTimeout,
 )
@@ -111,10 +110,6 @@ class DownloadTask:
         self._receipt = _receipt
         self._max_size = session.max_body if max_size is None else max_size
         self._headers = CaseInsensitiveDict(arguments.pop("headers", None) or {})
-        if "Range" in self._headers or "If-Range" in self._headers:
-            raise InvalidRequest(
-                "a download asks for ranges itself: leave Range and If-Range out of headers="
-            )
         limits = Timeouts.of(arguments.pop("timeout", NOT_GIVEN))
         self._limits = limits.or_else(Timeouts.of(session.timeout)).or_else(DEFAULT_TIMEOUTS)
         self._arguments = arguments
@@ -325,9 +320,8 @@ class DownloadTask:
         if answer.stop == part.position and not answer.whole:  # 416: it had all come before
             part.stop = self.size = part.position
             return
-        if (
-            wire is None or response._content is not False or "Content-Encoding" in response.headers
-        ):  # read by a hook
+        if wire is None or response._content is not False or "Content-Encoding" in response.headers:
+            # Read by a hook, or to be decoded.
             for piece in response.iter_content(None):
                 self._store(memoryview(piece), answer, part)
         elif CAN_SPLICE and isinstance(wire, ResponseStream) and self._room(answer, part) >= LEAST_SPLICE:
@@ -433,26 +427,37 @@ class DownloadTask:
             again, from the beginning.
         """
         if isinstance(failure, StartAgain):
-            self._starts += 1
-            if self._starts < MOST_STARTS:
-                # One answer is always one version, also of a server whose ETags are different each time.
-                self._ranges = failure.ranges and self._starts == 1
-                if self._file is not None:
-                    self._file.truncate()
-                self.parts, self.size, self.validator, self.resumed_from = [], None, None, 0
+            failure = self._start_again(failure)
+            if failure is None:
                 return None
-            failure = DownloadError(f"gave up after {MOST_STARTS} starts: {failure}")
         total = self._limits.total
         if isinstance(failure, TotalTimeout) and isinstance(total, float):
             failure = timeout_error("total", total, "total")  # the last request knew only what was left of it
-        if self._file is not None and failure is not None:
-            if isinstance(failure, (DownloadError, BodyTooLarge)):  # going on would lead to the same end
-                self._file.discard()
-            else:
-                self._file.keep(self._journal)
-        if self._folder is not None:
-            self._folder.close()
+        try:
+            if self._file is not None and failure is not None:
+                if isinstance(failure, (DownloadError, BodyTooLarge)):  # going on would lead to the same end
+                    self._file.discard()
+                else:
+                    self._file.keep(self._journal)
+        finally:
+            if self._folder is not None:
+                self._folder.close()
         return failure
+
+    def _start_again(self, reason: StartAgain) -> BaseException | None:
+        """Forget what has come; return what keeps us from another start, None if nothing does."""
+        self._starts += 1
+        self.parts, self.size, self.validator, self.resumed_from = [], None, None, 0
+        # One answer is always one version, also of a server whose ETags are different each time.
+        self._ranges = reason.ranges and self._starts == 1
+        if self._starts == MOST_STARTS:
+            return DownloadError(f"gave up after {MOST_STARTS} starts: {reason}")
+        if self._file is not None:
+            try:
+                self._file.truncate()
+            except OSError as error:
+                return error
+        return None
 
     # -- small things -----------------------------------------------------------------------------------------------
 

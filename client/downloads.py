@@ -342,21 +342,36 @@ class _Coordinator:
         return error
 
     def _stop(self) -> None:
-        """Cancel everything and leave each folder in order whose workers let go within `PATIENCE`.
+        """Cancel everything; leave each folder in order, here or where the last worker lets go after `PATIENCE`.
 
         Not by the news: of what interrupted us, the last one may have been taken and not understood.
         """
+        settled: SimpleQueue[DownloadTask] = SimpleQueue()
         for running in self._running.values():
             for future in running:
                 future.cancel()
-        give_up_at = monotonic() + PATIENCE
         for task, running in self._running.items():
-            if all(future.wait(max(0.0, give_up_at - monotonic())) for future in running):
-                failure = self._failures.get(task)
-                if failure is None or isinstance(failure, StartAgain):
-                    failure = None if task.is_done else CancelledError()
-                with suppress(OSError):  # what the disk says now is less than what stopped us
-                    task.settle(failure)
+            self._settle_when_over(task, list(running), settled)
+        give_up_at = monotonic() + PATIENCE
+        with suppress(Empty):
+            for _ in self._running:
+                settled.get(timeout=max(0.0, give_up_at - monotonic()))
+
+    def _settle_when_over(
+        self, task: DownloadTask, running: list[RequestFuture[None]], settled: SimpleQueue[DownloadTask]
+    ) -> None:
+        """Leave the folder of *task* in order once all of *running* are over, on the thread that sees it."""
+        while running:
+            future = running.pop()
+            if not future.done():
+                future.add_done_callback(lambda _: self._settle_when_over(task, running, settled))
+                return
+        failure = self._failures.get(task)
+        if failure is None or isinstance(failure, StartAgain):
+            failure = None if task.is_done else CancelledError()
+        with suppress(OSError):  # what the disk says now is less than what stopped us
+            task.settle(failure)
+        settled.put(task)
 
 
 def _error_of(future: RequestFuture[None]) -> BaseException | None:

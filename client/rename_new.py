@@ -26,13 +26,13 @@ _CALLS: Final = {"linux": ("renameat2", 1), "darwin": ("renameatx_np", 4)}
 _CANNOT: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
-def rename_new(name: str, new: str, folder: int | None) -> bool:
+def rename_new(name: str, new: str, folder: int) -> bool:
     """Give the file *name* the name *new*, which nobody has.
 
     Args:
         name: Of a file in *folder*.
         new: A name in *folder*.
-        folder: Its descriptor; None under Windows, where both names are paths.
+        folder: Its descriptor; of no meaning under Windows, where both names are paths.
 
     Returns:
         False if this system or file system cannot do it; nothing has happened then.
@@ -45,7 +45,7 @@ def rename_new(name: str, new: str, folder: int | None) -> bool:
         os.rename(name, new)  # noqa: PTH104  # as all of a download's folder
         return True
     rename = _rename()
-    if rename is None or folder is None:
+    if rename is None:
         return False
     error = rename(folder, os.fsencode(name), os.fsencode(new))
     if error in _CANNOT:

@@ -1,0 +1,168 @@
+"""Whatever ends a download, its descriptors go and its name is free: also on a broken disk, in a forking process, late."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import client
+from client import downloads
+from client.download_file import DownloadFile
+from client.download_folder import Folder
+from client.download_journal import Journal
+from tests.download_server import RangeServer, Reply, file_of
+from tests.leaks import no_leaks
+
+CONTENT = file_of((3 << 20) + 11)
+
+
+@pytest.fixture
+def session() -> Iterator[client.Session]:
+    with no_leaks(), client.Session(workers=4, trust_env=False, timeout=10) as session:
+        yield session
+
+
+@pytest.fixture
+def origin() -> Iterator[RangeServer]:
+    with RangeServer(CONTENT) as origin:
+        yield origin
+
+
+def break_off(session: client.Session, origin: RangeServer, target: Path) -> None:
+    """Download half a mebibyte, of which the next call can make something."""
+    origin.fault = lambda asked, reply: reply._replace(cut=1 << 19)
+    with pytest.raises(client.IncompleteBody):
+        session.download(origin.url, target, parts=1)
+    origin.fault = None
+
+
+def make_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing removed or renamed any more, as on a disk that was remounted; even what does not exist."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("unlink", "replace", "link"):
+        monkeypatch.setattr(os, name, refuse)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no child has our descriptors here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_that_was_forked_meanwhile_does_not_keep_the_name(tmp_path: Path) -> None:
+    """It has the descriptor of the temporary too, and a lock goes with the last descriptor or by a word of ours."""
+    folder = Folder(str(tmp_path))
+    file = DownloadFile.create(folder, "out")
+    file.write(memoryview(b"conte"), 0)
+    child = os.fork()
+    if not child:
+        signal.pause()
+    try:
+        file.keep(lambda temporary: Journal("url", temporary, 7, '"v"', [(0, 5, 7)]))
+        found = DownloadFile.reopen(folder, "out", "url")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert found is not None
+    found[0].write(memoryview(b"nt"), 5)
+    found[0].publish(7, overwrite=False)
+    folder.close()
+
+    assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_disk_that_becomes_read_only_keeps_no_name_from_a_later_download(
+    session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stops: a download that begins, one that goes on, one that has to go, and one that starts again."""
+    with monkeypatch.context() as patch:
+
+        def wrong(asked: Any, reply: Reply) -> Reply:
+            make_read_only(patch)
+            return reply
+
+        origin.fault = wrong
+        with pytest.raises(client.ChecksumMismatch):
+            session.download(origin.url, tmp_path / "out", checksum=f"sha256:{'0' * 64}")
+    break_off(session, origin, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        make_read_only(patch)
+        with pytest.raises(OSError, match="Read-only"):
+            session.download(origin.url, tmp_path / "out")
+        with pytest.raises(OSError, match="Read-only"):
+            session.download(origin.url, tmp_path / "out", resume=False)
+        with pytest.raises(OSError, match="Read-only"):
+            session.download(origin.url, tmp_path / "new")
+    done = session.download(origin.url, tmp_path / "out")
+
+    assert 1 << 19 == done.resumed_from
+    assert {"out": CONTENT} == {
+        path.name: path.read_bytes() for path in tmp_path.iterdir() if not path.name.startswith(".")
+    }
+
+
+def test_a_disk_that_breaks_before_another_start_is_the_error(
+    session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def change(asked: Any, reply: Reply) -> Reply:
+        if asked.number:
+            monkeypatch.setattr(os, "ftruncate", refuse)
+            return reply._replace(headers={**reply.headers, "ETag": '"two"'})
+        return reply
+
+    origin.fault = change
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        session.download(origin.url, tmp_path / "out", parts=2)
+
+    assert str(tmp_path / "out") == caught.value.filename
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_worker_that_lets_go_late_leaves_the_folder_in_order(
+    session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C does not wait for ever for a worker that is held up, by a slow disk or, as here, by a hook."""
+    monkeypatch.setattr(downloads, "PATIENCE", 0.1)
+    let_go, held = threading.Event(), threading.Event()
+
+    def hold(response: client.Response, **_: Any) -> None:
+        if response.status_code == 206 and "bytes 0-" not in response.headers["Content-Range"]:
+            held.set()
+            assert let_go.wait(10)
+
+    def interrupt(*_: object) -> None:
+        if held.is_set():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session.download(origin.url, tmp_path / "out", parts=2, hooks={"response": hold}, progress=interrupt)
+    let_go.set()
+    session.close()
+    with client.Session(trust_env=False, timeout=10) as second:
+        done = second.download(origin.url, tmp_path / "out")
+
+    assert done.resumed_from > 0
+    assert {"out": CONTENT} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_folder_that_was_let_go_is_not_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").touch()
+    folder = Folder(str(tmp_path))
+    folder.close()
+    folder.close()
+
+    for use in (folder.stat, folder.remove, lambda name: folder.open(name, os.O_RDONLY)):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            use("out")
