@@ -82,6 +82,7 @@ class HTTPAdapter(BaseAdapter):
     proxy_manager: dict[str, Any]
     _ssl_context: Any
     _tls: dict[TLSSettings, TLSSettings]
+    _timeout: TimeoutTypes
     _is_around = False
 
     def __init__(
@@ -92,7 +93,9 @@ class HTTPAdapter(BaseAdapter):
         pool_block: bool = False,
     ) -> None:
         """Open nothing yet."""
-        self.max_retries: Retry = Retry.of(max_retries)
+        self.max_retries: Retry = (
+            max_retries if isinstance(max_retries, Retry) else _AdapterRetry.of(max_retries)
+        )
         self.proxy_manager = {}  # requests' pools for proxies, which others empty; `poolmanager` has all connections
         self._pool_connections = pool_connections
         self._pool_maxsize = pool_maxsize
@@ -134,6 +137,7 @@ class HTTPAdapter(BaseAdapter):
         ca_certs: str | None = None,
         source_address: tuple[str, int] | None = None,
         socket_options: Iterable[tuple[int, int, int | bytes]] | None = None,
+        timeout: TimeoutTypes = None,
     ) -> None:
         """Make the pool, ``self.poolmanager``; a subclass may add what it is to be made with (requests' seam).
 
@@ -143,6 +147,7 @@ class HTTPAdapter(BaseAdapter):
             ca_certs: A path, likewise.
             source_address: (IP address, 0) to connect from.
             socket_options: As in `client.Session`.
+            timeout: As a session takes it, for calls where neither they nor the session say any; None: the defaults.
 
         Raises:
             InvalidRequest: *source_address* names a port: there would be one connection at a time. Or both
@@ -154,6 +159,7 @@ class HTTPAdapter(BaseAdapter):
             raise InvalidRequest("source_address: the port must be 0")
         self._pool_connections, self._pool_maxsize, self._pool_block = connections, maxsize, block
         self._ssl_context = ca_certs if ssl_context is None else ssl_context
+        self._timeout = timeout
         before = self.__dict__.get("poolmanager")
         limits = DEFAULT_LIMITS._replace(idle=max(connections, maxsize))
         self.poolmanager = ConnectionPool(
@@ -204,7 +210,7 @@ class HTTPAdapter(BaseAdapter):
             tls = given.tls  # with the context that it has made, and what else it holds
         else:
             tls = self._remembered(tls)
-        timeouts = _timeouts(timeout, given)
+        timeouts = _timeouts(self._timeout if timeout is None else timeout, given)
         settings = {} if given is None else given.as_arguments()
         is_seen = self._is_seen("send") or self._builds  # who overrides one may want to read the body himself
         settings |= {"timeouts": timeouts, "tls": tls, "stream": stream or is_seen}
@@ -272,7 +278,7 @@ class HTTPAdapter(BaseAdapter):
 
     def _make_pool(self) -> None:
         """Call `init_poolmanager`; what a subclass asks urllib3's ``PoolManager`` for is done by a pool of ours."""
-        self._ssl_context = None
+        self._ssl_context = self._timeout = None
         self._tls = {}
         self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)
         asked = getattr(self.poolmanager, "connection_pool_kw", None)
@@ -301,7 +307,7 @@ class HTTPAdapter(BaseAdapter):
 
         An address filter guards against requests to a private network; mounting must be no way round it.
         """
-        own = self.poolmanager
+        own = self.__dict__.get("poolmanager")  # a subclass that never sends by us may leave out our __init__
         if own is session or not isinstance(own, ConnectionPool):
             return
         merged = NetworkOptions(
@@ -324,10 +330,20 @@ class HTTPAdapter(BaseAdapter):
         self._make_pool()
 
 
+class _AdapterRetry(Retry):
+    """What an adapter makes of a number: its settings may be assigned, as in ``adapter.max_retries.total = 5``."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Check and set; a call under way goes on with what it began with, or the new."""
+        self.__setstate__(self.new(**{name: value}).__getstate__())
+
+
 _NOT_PICKLED: Final = frozenset({"poolmanager", "_ssl_context", "_tls"})
 
 #: What of a ``PoolManager``'s settings a pool of ours knows.
-_POOL_SETTINGS: Final = frozenset({"ca_certs", "socket_options", "source_address", "ssl_context"})
+_POOL_SETTINGS: Final = frozenset({"ca_certs", "socket_options", "source_address", "ssl_context", "timeout"})
 
 #: Most TLS settings that an adapter remembers; programs use one or two.
 _MAX_TLS_SETTINGS: Final = 16

@@ -40,14 +40,18 @@ _FURTHER: Final = {
     "requests": {
         "client.requests_names": "__build__ __version__",
     },
+    "requests.__version__": {"client.requests_names": "__build__ __version__"},
     "requests.adapters": {
         "client.exceptions": """ConnectTimeout ConnectionError InvalidHeader InvalidProxyURL InvalidSchema InvalidURL
             MaxRetryError=RetryError ProxyError ReadTimeout RetryError SSLError""",
         "client.headers": "CaseInsensitiveDict",
         "client.request": "PreparedRequest",
-        "client.requests_names": "DEFAULT_POOLBLOCK DEFAULT_POOLSIZE DEFAULT_POOL_TIMEOUT DEFAULT_RETRIES",
+        "client.requests_names": """DEFAULT_CA_BUNDLE_PATH DEFAULT_POOLBLOCK DEFAULT_POOLSIZE DEFAULT_POOL_TIMEOUT
+            DEFAULT_RETRIES get_auth_from_url select_proxy""",
         "client.response": "Response",
         "client.retries": "Retry",
+        "client.utils": "get_encoding_from_headers",
+        "urllib.parse": "urlparse",
     },
     "requests.auth": {
         "client.auth": "_basic_auth_str=basic_authorization",
@@ -91,18 +95,26 @@ _FURTHER: Final = {
         "client.exceptions": "ChunkedEncodingError ContentDecodingError InvalidSchema TooManyRedirects",
         "client.headers": "CaseInsensitiveDict",
         "client.hooks": "default_hooks dispatch_hook",
+        "client.requests_names": """get_auth_from_url get_environ_proxies get_netrc_auth merge_hooks merge_setting
+            requote_uri to_key_val_list to_native_string""",
         "client.request": "PreparedRequest Request",
         "client.response": "REDIRECT_STATI Response",
         "client.api": "Session",  # where the functions look for it, so that a double put here reaches them
         "client.session": "session",
         "client.status_codes": "codes",
+        "client.urllib_cookies": "extract_cookies_to_jar",
+        "collections": "OrderedDict",
+        "http.cookiejar:": "cookielib",
+        "urllib.parse": "urljoin urlparse",
     },
     "requests.status_codes": {"client.requests_names": "_codes"},
     "requests.utils": {
         "client.headers": "CaseInsensitiveDict",
         "client.links": "parse_header_links=parse_links",
-        "client.requests_names": """DEFAULT_CA_BUNDLE_PATH default_user_agent extract_zipped_paths get_auth_from_url
-            get_environ_proxies get_netrc_auth guess_filename requote_uri super_len to_native_string""",
+        "client.requests_names": """DEFAULT_ACCEPT_ENCODING DEFAULT_CA_BUNDLE_PATH default_user_agent
+            extract_zipped_paths get_auth_from_url
+            get_environ_proxies get_netrc_auth guess_filename requote_uri select_proxy should_bypass_proxies super_len
+            to_key_val_list to_native_string""",
         "urllib.parse": "quote unquote urlparse urlunparse",
         "urllib.request": "getproxies parse_http_list proxy_bypass",
     },
@@ -196,7 +208,7 @@ def install() -> None:
     for name, module in modules.items():
         if name in ("requests", "requests.packages"):
             module.__path__ = []  # a package, and nothing but what stands here
-        if name != "requests":
+        if name not in ("requests", "requests.__version__"):  # in the package that name is the version's text
             setattr(package, name.removeprefix("requests."), module)
     sys.modules.update(modules)
     sys.meta_path.insert(0, _Urllib3())  # before those that would load the files once more under this name

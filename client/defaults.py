@@ -168,7 +168,7 @@ class Defaults:
 
     def merge_environment_settings(
         self,
-        url: str | bytes | URL,
+        url: str | bytes | URL | None,
         proxies: Mapping[str, str | Proxy | None] | None = None,
         stream: bool | None = None,
         verify: VerifyTypes | None = None,
@@ -176,7 +176,7 @@ class Defaults:
     ) -> dict[str, Any]:
         """Return the settings that a call of `request` with these arguments would use.
 
-        An empty *proxies* means none given here, as in requests.
+        An empty *proxies* means none given here, as in requests. None, as ``prepared.url`` may be, is no URL.
 
         Returns:
             The arguments of `send` under their names: ``proxies`` (empty if *url* needs none), ``stream``,

@@ -289,12 +289,12 @@ def _foreign_fields(headers: Any, raw: Any) -> list[tuple[bytes, bytes]]:
     set_cookies = next(
         (
             values
-            for source, method in (
+            for source, method, *default in (
                 (headers, "get_list"),
                 (getattr(raw, "headers", None), "getlist"),
-                (getattr(getattr(raw, "_original_response", None), "msg", None), "get_all"),
+                (getattr(getattr(raw, "_original_response", None), "msg", None), "get_all", ()),
             )
-            if hasattr(source, method) and (values := getattr(source, method)("Set-Cookie"))
+            if hasattr(source, method) and (values := getattr(source, method)("Set-Cookie", *default))
         ),
         None,
     )

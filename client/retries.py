@@ -460,7 +460,7 @@ class Retry:
         raise AttributeError(f"Retry is immutable; use new({name}=...)")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in Retry.__slots__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():

@@ -37,13 +37,13 @@ def extract_cookies(jar: CookieStore, response: Any, request: Any) -> None:
 
     Args:
         jar: Where to.
-        response: Its ``info()`` has ``get_all(name)``, as that of `urllib.request.urlopen`.
+        response: Its ``info()`` has ``get_all(name, default)``, as that of `urllib.request.urlopen`.
         request: Its ``get_full_url()`` says whose cookies they are, as that of `urllib.request.Request`.
 
     Raises:
         InvalidRequest: The URL is none.
     """
-    values = response.info().get_all("Set-Cookie") or ()
+    values = response.info().get_all("Set-Cookie", ()) or ()
     jar.store(parse_url(request.get_full_url()), [_octets(value) for value in values], time())
 
 
@@ -132,7 +132,7 @@ class MockResponse:
     """Header fields as the response that `extract_cookies` asks (requests' class).
 
     Args:
-        headers: Has ``get_all(name)``, as `email.message.Message` and urllib3's ``HTTPHeaderDict``.
+        headers: Has ``get_all(name, default)``, as `email.message.Message` and urllib3's ``HTTPHeaderDict``.
     """
 
     def __init__(self, headers: Any) -> None:
@@ -150,11 +150,17 @@ def extract_cookies_to_jar(jar: CookieStore | None, request: PreparedRequest, re
     Args:
         jar: Where to; None, as the ``_cookies`` of a request that has none, does nothing.
         request: What *response* answers.
-        response: `Response.raw`, or urllib3's response.
+        response: `Response.raw`, or urllib3's response, or one like it.
     """
-    if jar is not None:
-        values = response.headers.getlist("Set-Cookie")
-        jar.store(parse_url(request.url), [_octets(value) for value in values], time())
+    if jar is None:
+        return
+    read = getattr(response.headers, "getlist", None)
+    if callable(read):
+        values = read("Set-Cookie")
+    else:  # no response of urllib3's, but made to be read as requests reads one
+        message = response._original_response.msg  # noqa: SLF001  # its name there
+        values = message.get_all("Set-Cookie", ())
+    jar.store(parse_url(request.url), [_octets(value) for value in values], time())
 
 
 def get_cookie_header(jar: CookieStore, request: PreparedRequest) -> str | None:

@@ -223,7 +223,7 @@ def test_several_cookies_of_a_foreign_answer_are_told_apart() -> None:
 
 def test_the_message_inside_a_raw_response_has_cookies_as_well() -> None:
     class Message:
-        def get_all(self, name: str) -> list[str]:
+        def get_all(self, name: str, default: object) -> list[str]:
             return ["a=1", "b=2"]
 
     raw: Any = io.BytesIO(b"")

@@ -20,8 +20,13 @@ from client.requests_names import (
     get_environ_proxies,
     get_netrc_auth,
     guess_filename,
+    merge_hooks,
+    merge_setting,
     requote_uri,
+    select_proxy,
+    should_bypass_proxies,
     super_len,
+    to_key_val_list,
     to_native_string,
 )
 
@@ -235,6 +240,58 @@ def test_small_ones(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
         assert "netrc" == guess_filename(file)
     assert None is guess_filename(b"")
     assert f"x/{client.__version__}" == _Module("requests.utils").default_user_agent("x")
+
+
+def test_settings_are_merged() -> None:
+    session = client.structures.CaseInsensitiveDict({"A": "1", "B": "2"})
+    merged = merge_setting({"b": None, "C": "3"}, session, client.structures.CaseInsensitiveDict)
+
+    assert {"a": "1", "c": "3"} == merged
+    assert [5, 4, 5] == [merge_setting(5, 4), merge_setting(None, 4), merge_setting(5, None)]
+    assert {"a": 1} == merge_setting({"a": 1}, {})
+    assert {"response": [1]} == merge_hooks({"response": [1]}, {"response": [2]})
+    assert (
+        {"response": [2]}
+        == merge_hooks({"response": []}, {"response": [2]})
+        == merge_hooks(None, {"response": [2]})
+    )
+    assert [None, [("a", 1)], [("a", 1)]] == [to_key_val_list(each) for each in (None, {"a": 1}, [("a", 1)])]
+
+
+def test_proxies_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxies = {"http": "http://one.test", "all://h.test": "http://two.test"}
+
+    assert "http://one.test" == select_proxy("http://h.test/", proxies)
+    assert "http://two.test" == select_proxy("https://h.test/", proxies)
+    assert None is select_proxy("https://elsewhere.test/", proxies)
+    assert None is select_proxy("https://h.test/", None)
+
+    monkeypatch.setenv("no_proxy", "inside.test")
+    assert should_bypass_proxies("http://a.inside.test/", None)
+    assert not should_bypass_proxies("http://a.inside.test/", "elsewhere.test")
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert not should_bypass_proxies("http://a.inside.test/", None)
+
+
+def test_a_detector_is_the_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """streamlink looks for one, and for None."""
+    compat = _Module("requests.compat")
+    assert "ascii" == compat.chardet.detect(b"abc")["encoding"].lower()
+
+    monkeypatch.setitem(sys.modules, "chardet", None)
+    monkeypatch.setitem(sys.modules, "charset_normalizer", None)
+    assert None is _Module("requests.compat").chardet
+
+
+def test_the_version_is_a_module_and_a_text() -> None:
+    assert "True" == run("""
+import client.as_requests
+client.as_requests.install()
+import requests.__version__
+from requests.__version__ import __version__
+print(__version__ == requests.__version__)
+""")
 
 
 def test_the_roots_are_a_file() -> None:
