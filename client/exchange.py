@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from client.transport.wire import Call
     from client.url import URL
 
-__all__ = ["add_cookies", "keep_cookies", "next_request", "run"]
+__all__ = ["add_cookies", "keep_cookies", "next_request", "redirect_of", "run"]
 
 
 def run(
@@ -63,7 +63,13 @@ def run(
         if response.status_code not in REDIRECT_STATUSES:
             break
         request = _answered(request, response)
-        redirect = _redirect_of(request, response)
+        try:
+            redirect = redirect_of(session, request, response)
+        except BaseException as error:
+            if not options.allow_redirects and isinstance(error, RequestException):
+                break  # the caller looks at the Location himself: an OAuth login ends with one such as myapp://
+            let_go(response)
+            raise
         if redirect is None:
             break
         following = _following(session, request, redirect, response)
@@ -213,17 +219,20 @@ def next_request(session: Session, request: PreparedRequest, response: Response)
     Raises:
         RedirectError: It leads to where nobody may go.
     """
-    redirect = _redirect_of(request, response) if response.status_code in REDIRECT_STATUSES else None
+    redirect = redirect_of(session, request, response) if response.status_code in REDIRECT_STATUSES else None
     return None if redirect is None else _following(session, request, redirect, response)
 
 
-def _redirect_of(request: PreparedRequest, response: Response) -> Redirect | None:
-    """Return where *response* leads, None if it is no redirect; RedirectError gets the response attached."""
+def redirect_of(session: Session | None, request: PreparedRequest, response: Response) -> Redirect | None:
+    """Return where *response* leads, None if it is no redirect; RedirectError gets the response attached.
+
+    A *session* may have a `get_redirect_target` of its own; whatever that raises comes from here.
+    """
     try:
-        return follow(response.status_code, request.method or "GET", _url_of(request), response._locations())
+        locations = response._locations() if session is None else session._locations_of(response)
+        return follow(response.status_code, request.method or "GET", _url_of(request), locations)
     except RequestException as error:
         error.request, error.response = request, response
-        let_go(response)
         raise
 
 

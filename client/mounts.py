@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidRequest, InvalidSchema, TooManyRedirects
-from client.exchange import next_request
+from client.exchange import next_request, redirect_of
 from client.seams import noted, send_is_replaced
 from client.setting_checks import check
 from client.timeouts import NOT_GIVEN
@@ -87,9 +87,13 @@ class Mounts:
         raise InvalidSchema(f"No connection adapters were found for {parse_url(url).redacted}")
 
     def get_redirect_target(self, resp: Response) -> str | None:
-        """Return the URL that `resolve_redirects` would go to after *resp*; None if it is not a redirect."""
-        following = self._after(resp, resp.request)
-        return None if following is None else following.url
+        """Return the URL that the redirect *resp* leads to; None if it is none.
+
+        A subclass may have a call end there (None), go elsewhere, or raise: it is asked about each redirect, and
+        only about those. What goes along is decided afterwards, as ever.
+        """
+        redirect = redirect_of(None, resp.request, resp)
+        return None if redirect is None else str(redirect.url)
 
     def resolve_redirects(
         self,
@@ -137,6 +141,17 @@ class Mounts:
             resp.history = history.copy()
             yield resp
 
+    def _locations_of(self, resp: Response) -> list[bytes]:
+        """Return where *resp* leads by its Location fields, or by an overridden `get_redirect_target`."""
+        if getattr(self.get_redirect_target, "__func__", None) is _GET_REDIRECT_TARGET:
+            return resp._locations()
+        target: object = self.get_redirect_target(resp)
+        if not isinstance(target, str | None):
+            raise InvalidRequest(
+                f"get_redirect_target must return a str or None, not {type(target).__name__}"
+            )
+        return [] if target is None else [target.encode()]
+
     def _after(self, resp: Response, req: PreparedRequest) -> PreparedRequest | None:
         """Return the request that *resp* leads to; its `headers` may have been edited since it came.
 
@@ -160,6 +175,7 @@ class Mounts:
 
 
 _GET_ADAPTER: Final = Mounts.get_adapter
+_GET_REDIRECT_TARGET: Final = Mounts.get_redirect_target
 
 #: Schemes that need no adapter.
 _OURS: Final = frozenset({"http", "https"})
