@@ -6,6 +6,7 @@ closed.  A body is complete when the framing says so, never because the peer wen
 
 from __future__ import annotations
 
+from _thread import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -61,6 +62,8 @@ class ResponseStream(Answer):
     _buffer: bytes | memoryview = b""
     _finished: bool = True  # no: there is nothing to read, or to give up, before there is a head
     _failure: BaseException | None = None
+    _reader: int | None = None  # the thread that read last
+    _closer: int | None = None  # the thread that takes in the rest, to close
     _is_receiving: bool = False
     _is_closed: bool = False  # before its end
     _received: int = 0
@@ -146,7 +149,9 @@ class ResponseStream(Answer):
             if self._finished and self._failure is None:  # a small body mostly came with its head
                 whole, self._buffer = self._buffer, b""
                 return whole if type(whole) is bytes else bytes(whole)
+            self._reader = get_ident()
             return read_rest(self)
+        self._reader = get_ident()
         data = self._buffer or self._guarded(self._receive, size)
         if len(data) <= size:
             self._buffer = b""
@@ -163,6 +168,7 @@ class ResponseStream(Answer):
             IncompleteBody, ChunkedEncodingError, ReadTimeout, TotalTimeout, ForkError: As `read`.
         """
         # Released in any case: the traceback of an error would else keep the caller's buffer from changing its size.
+        self._reader = get_ident()
         with memoryview(buffer).cast("B") as view:
             if not self._buffer and not self._finished:
                 run = self.connection.engine.passthrough_available()
@@ -179,8 +185,11 @@ class ResponseStream(Answer):
     def _guarded(self, receive: Callable[..., _Received], *arguments: Any) -> _Received:
         """Call *receive*; give the connection up if that fails, or if another thread has closed the response."""
         connection, turns = self.connection, self.connection.turns
+        self._reader = get_ident()
         self._is_receiving = True
         try:
+            if self._failure is not None:  # perhaps of a thread that closes it, and did not see us at it
+                raise self._failure
             return receive(*arguments)
         except BaseException as error:
             failure = self._failed(error)
@@ -217,6 +226,8 @@ class ResponseStream(Answer):
 
     def _receive_into(self, view: memoryview | Pipe, size: int) -> int:
         engine = self.connection.engine
+        if self._finished:  # and the connection may be another call's by now
+            raise StreamConsumedError("another thread closed the response")
         self._check_process()
         run = engine.passthrough_available()
         count = self.connection.receive_into(view, size, self.call.deadline)
@@ -302,7 +313,11 @@ class ResponseStream(Answer):
             self.call.cancel.detach()
         if not self._finished:  # else it has been given back, and may be another call's by now
             self._finished = True
-            self.owner.discard(self.connection, type(error).__name__)
+            try:
+                self.owner.discard(self.connection, type(error).__name__)
+            except BaseException:  # as in `_give_up`
+                self.owner.abandon(self.connection)
+                raise
         failure: BaseException = error
         if isinstance(error, (RemoteDisconnected, protocol.RemoteProtocolError)):
             failure = self._broken_body(error)
@@ -368,7 +383,12 @@ class ResponseStream(Answer):
             return
         if self.owner.is_foreign(connection):
             return  # what a forked child takes in is lost to its parent, who reads on
-        kept = [bytes(self._buffer), self._buffered()]
+        me, closing = get_ident(), StreamConsumedError("another thread is closing the response")
+        if self._closer is not None or (self._reader is not None and self._reader != me):
+            return  # another thread closes it too, or reads and is not to find bytes missing
+        # From that look on there was no call, so no other thread either: one that begins to read now finds the error.
+        self._closer, self._failure, kept, self._buffer = me, closing, [self._buffer], b""
+        kept.append(self._buffered())
         size, give_up_at = 0, monotonic() + seconds
         if (expires_at := self.call.deadline.expires_at) is not None:
             give_up_at = min(give_up_at, expires_at)
@@ -385,13 +405,16 @@ class ResponseStream(Answer):
             if self._is_over():
                 break
         self._buffer = b"".join(kept)
+        if self._failure is closing and (self._reader is None or self._reader == me):
+            self._failure = None
+        self._closer = None
 
     def _is_over(self) -> bool:
         return self._finished
 
     def _give_up(self) -> None:
-        """Have the connection closed unless the body is complete."""
-        if self._finished:
+        """Have the connection closed unless the body is complete, or another thread is about to."""
+        if self._finished or self._closer not in (None, get_ident()):
             return
         self._buffer = b""
         self._failure = StreamConsumedError("the response was closed before its body was read")
@@ -401,7 +424,11 @@ class ResponseStream(Answer):
         if self._is_receiving:  # another thread, which alone may have the descriptor closed that it waits on
             self.connection.abort(None)
         else:
-            self.owner.discard(self.connection, _UNREAD)
+            try:
+                self.owner.discard(self.connection, _UNREAD)
+            except BaseException:  # Ctrl-C, perhaps at its very door
+                self.owner.abandon(self.connection)
+                raise
 
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, in blocking mode, and the bytes that followed the head.

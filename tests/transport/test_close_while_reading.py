@@ -12,8 +12,11 @@ import pytest
 import client
 from client.exceptions import StreamConsumedError
 from client.transport.connection import HTTPConnection
-from tests.scripted_server import Expect, ExpectClosed, ScriptedServer, Send
+from client.transport.pool import ConnectionPool
+from client.transport.stream import ResponseStream
+from tests.scripted_server import Close, Expect, ExpectClosed, Hold, ScriptedServer, Send, Step
 from tests.tls_authority import TLSAuthority
+from tests.transport.exchanging import a_call, a_request
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 BEGINNINGS = {
@@ -91,3 +94,110 @@ def wait_until_it_reads(response: client.Response) -> None:
     wire: Any = response._wire
     while not wire._is_receiving or wire._buffer:
         threading.Event().wait(0.001)
+
+
+def half_read(server: ScriptedServer, pool: ConnectionPool, **facts: Any) -> ResponseStream:
+    """Return a response of ten bytes of which five came with its head, and the others are here too."""
+    server.script(Expect(), Send(HEAD + b"Content-Length: 10\r\n\r\n01234"), Expect(), Send(b"56789"), Hold())
+    stream = pool.round_trip(a_request(server.url), a_call(**facts))
+    stream.connection.sock.send(b"\r\n\r\n")
+    assert stream.connection.wait(for_write=False, seconds=10)[0]
+    return stream
+
+
+def test_closing_takes_no_bytes_away_from_another_thread_that_reads(scripted_server: ScriptedServer) -> None:
+    """It found an end where there was none, or one piece twice."""
+    pool = ConnectionPool()
+    stream = half_read(scripted_server, pool)
+    reader = threading.Thread(target=stream.read, args=(2,))
+    reader.start()
+    reader.join()
+
+    stream.close()
+
+    with pytest.raises(StreamConsumedError):
+        stream.read()
+    assert (0, set()) == (pool._slots, pool._open)
+
+
+@pytest.mark.parametrize("size", [3, None])
+def test_a_read_that_begins_while_another_thread_closes_is_no_end_of_the_body(
+    scripted_server: ScriptedServer, size: int | None
+) -> None:
+    """The end of the body was known by then, and what came before it was in the hands of the one who closes."""
+    outcomes: list[object] = []
+
+    def read() -> None:
+        try:
+            outcomes.append(stream.read(size))
+        except StreamConsumedError as error:
+            outcomes.append(type(error))
+        stream.close()
+
+    def trace(event: str, facts: dict[str, Any]) -> None:
+        if event == "receive.end":
+            reader = threading.Thread(target=read)
+            reader.start()
+            reader.join()
+
+    pool = ConnectionPool()
+    stream = half_read(scripted_server, pool, trace=trace)
+
+    stream.close()
+
+    assert [StreamConsumedError] == outcomes
+    with pytest.raises(StreamConsumedError):
+        stream.read()
+    assert (1, 1) == (pool._slots, len(pool._idle))
+    pool.close()
+
+
+def test_a_read_that_begins_after_the_body_was_taken_in_does_not_touch_the_connection(
+    scripted_server: ScriptedServer,
+) -> None:
+    """It is back in the pool, so its next bytes are another call's."""
+    pool = ConnectionPool()
+    stream = half_read(scripted_server, pool)
+    stream.close()
+
+    with pytest.raises(StreamConsumedError):
+        stream.receive_into(memoryview(bytearray(5)), 5)
+
+    assert (1, 1) == (pool._slots, len(pool._idle))
+    pool.close()
+
+
+def test_a_read_that_the_closing_thread_did_not_see_does_not_wait(scripted_server: ScriptedServer) -> None:
+    """The descriptor is closed by then, or somebody else's: it waited for the whole read timeout."""
+    scripted_server.script(Expect(), Send(BEGINNINGS["length"]), ExpectClosed())
+    pool = ConnectionPool()
+    stream = pool.round_trip(a_request(scripted_server.url), a_call())
+    stream.close()
+    received: list[object] = []
+
+    with pytest.raises(StreamConsumedError):
+        stream._guarded(received.append, None)  # type: ignore[type-var]  # what it returns does not matter here
+
+    assert [] == received
+
+
+@pytest.mark.parametrize("fault", [False, True], ids=["close", "fault"])
+def test_an_interruption_at_the_door_of_discard_loses_no_slot(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, fault: bool
+) -> None:
+    """Ctrl-C is looked for as `discard` is entered, before it can tell anybody about the connection."""
+    steps: list[Step] = [Close()] if fault else [ExpectClosed()]
+    scripted_server.script(Expect(), Send(BEGINNINGS["length"]), *steps)
+    pool = ConnectionPool()
+    stream = pool.round_trip(a_request(scripted_server.url), a_call())
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "discard", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stream.read() if fault else stream.close()
+
+    pool.close()
+    assert (0, set(), {}) == (pool._slots, pool._open, pool._places)
