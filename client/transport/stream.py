@@ -414,11 +414,14 @@ class ResponseStream(Answer):
 
     def _give_up(self) -> None:
         """Have the connection closed unless the body is complete, or another thread is about to."""
-        if self._finished or self._closer not in (None, get_ident()):
+        if self._is_over():
             return
-        self._buffer = b""
-        self._failure = StreamConsumedError("the response was closed before its body was read")
+        me, failure = get_ident(), StreamConsumedError("the response was closed before its body was read")
+        if self._finished or (self._closer is not None and self._closer != me):
+            return
+        # No call since that look: else another thread might have come to the end, and the connection to another call.
         self._finished = self._is_closed = True
+        self._failure, self._buffer = failure, b""
         if self.call.cancel is not None:
             self.call.cancel.detach()
         if self._is_receiving:  # another thread, which alone may have the descriptor closed that it waits on

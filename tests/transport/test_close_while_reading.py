@@ -11,6 +11,7 @@ import pytest
 
 import client
 from client.exceptions import StreamConsumedError
+from client.transport import stream as stream_room
 from client.transport.connection import HTTPConnection
 from client.transport.pool import ConnectionPool
 from client.transport.stream import ResponseStream
@@ -163,6 +164,35 @@ def test_a_read_that_begins_after_the_body_was_taken_in_does_not_touch_the_conne
     with pytest.raises(StreamConsumedError):
         stream.receive_into(memoryview(bytearray(5)), 5)
 
+    assert (1, 1) == (pool._slots, len(pool._idle))
+    pool.close()
+
+
+def test_closing_leaves_a_connection_alone_that_another_thread_gave_back_meanwhile(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the next call's, which then dialled in a slot that had been freed."""
+    pool = ConnectionPool()
+    stream = half_read(scripted_server, pool)
+    bodies: list[bytes] = []
+
+    def in_a_thread(size: int | None) -> None:
+        reader = threading.Thread(target=lambda: bodies.append(stream.read(size)))
+        reader.start()
+        reader.join()
+
+    def failure(text: str) -> StreamConsumedError:
+        """Let the reader come to the end in the moment in which the error is made."""
+        if "before its body was read" in text:
+            in_a_thread(None)
+        return StreamConsumedError(text)
+
+    in_a_thread(2)
+    assert not stream._finished
+    monkeypatch.setattr(stream_room, "StreamConsumedError", failure)
+    stream.close()
+
+    assert [b"01", b"23456789"] == bodies
     assert (1, 1) == (pool._slots, len(pool._idle))
     pool.close()
 
