@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 __all__ = [
+    "AnswerSlowly",
     "Close",
     "Conversation",
     "Expect",
@@ -111,6 +112,23 @@ class Flood:
             while sent < self.limit:
                 conversation.socket.sendall(self.piece)
                 sent += len(self.piece)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSlowly:
+    """Answer each request with *response*, *seconds* after it came, until the client goes away or the server is closed."""
+
+    response: bytes
+    seconds: float
+
+    def play(self, conversation: Conversation) -> None:
+        while not conversation.stopping.is_set():
+            try:
+                conversation.read_until(b"\r\n\r\n")
+                conversation.stopping.wait(self.seconds)
+                conversation.socket.sendall(self.response)
+            except (AssertionError, OSError):  # it has gone
+                return
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,7 +321,7 @@ class TestRetries:
         scripted_server.script(Expect(), Send(BUSY), Expect(), Hold())
 
         with pytest.raises(TotalTimeout) as caught:
-            session.get(scripted_server.url, retries=SOON, timeout=Timeouts(total=0.3))
+            session.get(scripted_server.url, retries=SOON, timeout=Timeouts(total=1))
 
         assert [503] == [attempt.status for attempt in caught.value.attempts]
 

@@ -432,4 +432,4 @@ def test_a_head_that_drips_in_runs_into_the_total_deadline(
     scripted_server.script(Expect(), Send(b"HTTP/1.1 200 O"), *drip)
 
     with pytest.raises(TotalTimeout):
-        pool.round_trip(a_request(scripted_server.url), a_call(timeouts=Timeouts(total=0.3, read=0.2)))
+        pool.round_trip(a_request(scripted_server.url), a_call(timeouts=Timeouts(total=2, read=1)))
