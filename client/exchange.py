@@ -64,15 +64,14 @@ def run(
             break
         request = _answered(request, response)
         try:
-            redirect = redirect_of(session, request, response)
+            following = session._request_after(response, request)
         except BaseException as error:
             if not options.allow_redirects and isinstance(error, RequestException):
                 break  # the caller looks at the Location himself: an OAuth login ends with one such as myapp://
             let_go(response)
             raise
-        if redirect is None:
+        if following is None:
             break
-        following = _following(session, request, redirect, response)
         if not options.allow_redirects:
             response._next = following
             break
@@ -80,12 +79,12 @@ def run(
         history.append(response)
         let_go(response)
         if call.trace is not None:
-            call.trace("redirect", {"status": response.status_code, "url": redirect.url.redacted})
+            call.trace("redirect", {"status": response.status_code, "url": _url_of(following).redacted})
         hops += 1
         if hops > options.max_redirects:
             message = f"Exceeded {options.max_redirects} redirects."
             raise TooManyRedirects(message, response=response, request=request)
-        if redirect.keep_body and not is_replayable(following.wire_body()):
+        if not is_replayable(following.wire_body()):
             message = "the redirect needs the body once more, and it was used up by the first request"
             raise UnrewindableBodyError(message, response=response, request=following)
         request = following

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidRequest, InvalidSchema, TooManyRedirects
 from client.exchange import next_request, redirect_of
+from client.request import PreparedRequest
 from client.seams import noted, send_is_replaced
 from client.setting_checks import check
 from client.timeouts import NOT_GIVEN
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from client.adapters import BaseAdapter
-    from client.request import PreparedRequest
     from client.response import Response
     from client.timeouts import TimeoutTypes
     from client.transport.tls import CertTypes, VerifyTypes
@@ -113,7 +113,8 @@ class Mounts:
             resp: Where to start; nothing is yielded if it is no redirect.
             req: The request that *resp* answers.
             stream, timeout, verify, cert, proxies: For each step, as `Session.send` takes them.
-            yield_requests: Yield the `PreparedRequest` of the first step instead, and send nothing.
+            yield_requests: Yield the `PreparedRequest` of the first step instead, and send nothing. So a call asks,
+                at each redirect, a subclass that overrides this: if nothing is yielded the redirect is the answer.
             adapter_kwargs: Further arguments of `Session.send`.
 
         Yields:
@@ -140,6 +141,15 @@ class Mounts:
             )  # fmt: skip
             resp.history = history.copy()
             yield resp
+
+    def _request_after(self, resp: Response, req: PreparedRequest) -> PreparedRequest | None:
+        """Return the request that the redirect *resp* to *req* leads to, by an overridden `resolve_redirects` too."""
+        if getattr(self.resolve_redirects, "__func__", None) is _RESOLVE_REDIRECTS:
+            return next_request(self, req, resp)  # type: ignore[arg-type]  # the session
+        following: object = next(iter(self.resolve_redirects(resp, req, yield_requests=True)), None)
+        if not isinstance(following, PreparedRequest | None):
+            raise InvalidRequest("resolve_redirects(yield_requests=True) must yield prepared requests")
+        return following
 
     def _locations_of(self, resp: Response) -> list[bytes]:
         """Return where *resp* leads by its Location fields, or by an overridden `get_redirect_target`."""
@@ -176,6 +186,7 @@ class Mounts:
 
 _GET_ADAPTER: Final = Mounts.get_adapter
 _GET_REDIRECT_TARGET: Final = Mounts.get_redirect_target
+_RESOLVE_REDIRECTS: Final = Mounts.resolve_redirects
 
 #: Schemes that need no adapter.
 _OURS: Final = frozenset({"http", "https"})

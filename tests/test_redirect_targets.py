@@ -1,4 +1,4 @@
-"""`Session.get_redirect_target`, overridden: who forbids redirects there must not be passed over."""
+"""`Session.get_redirect_target` and `resolve_redirects`, overridden: who forbids redirects there is not passed over."""
 
 from __future__ import annotations
 
@@ -119,3 +119,49 @@ def test_who_does_not_follow_is_not_disturbed_by_an_override(server: LoopbackSer
         response = session.get(f"{server.url}/redirect/2", allow_redirects=False)
 
     assert (302, None) == (response.status_code, response.next)
+
+
+# -- resolve_redirects ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_session_that_resolves_no_redirects_follows_none(server: LoopbackServer, follow: bool) -> None:
+    """How programs keep a call inside the network that they have checked its URL for."""
+    with client.Session() as session:
+        session.resolve_redirects = lambda *_, **__: iter(())  # type: ignore[method-assign]
+        response = session.get(f"{server.url}/redirect/2", allow_redirects=follow)
+
+        assert (302, None, []) == (response.status_code, response.next, response.history)
+        session.resolve_redirects = lambda *_, **__: 1 / 0  # type: ignore[assignment, method-assign]
+        with pytest.raises(ZeroDivisionError):
+            session.get(f"{server.url}/redirect/2", allow_redirects=follow)
+    assert 2 == server.stats.requests
+
+
+def test_a_redirect_may_be_judged_before_it_is_resolved(server: LoopbackServer, no_leaks: None) -> None:
+    """As msrest's policy does; what goes along, and the limits of the call, are this library's all the same."""
+    judged = []
+
+    class Judging(client.Session):
+        def resolve_redirects(
+            self, resp: client.Response, req: client.PreparedRequest, *_: Any, **given: Any
+        ) -> Any:
+            judged.append(resp.url)
+            return super().resolve_redirects(resp, req, **given) if "/redirect/1" not in resp.url else []
+
+    with Judging() as session:
+        response = session.post(f"{server.url}/redirect/3?status=307", data=b"body")
+        assert (307, 2, b"body") == (response.status_code, len(response.history), response.request.body)
+        assert 3 == len(judged)
+        with pytest.raises(client.TooManyRedirects):
+            session.max_redirects = 0
+            session.get(f"{server.url}/redirect/3")
+
+
+def test_what_yields_responses_in_the_place_of_requests_is_refused(server: LoopbackServer) -> None:
+    class Sending(client.Session):
+        def resolve_redirects(self, resp: client.Response, *_: Any, **__: Any) -> Any:
+            yield resp
+
+    with Sending() as session, pytest.raises(client.InvalidRequest, match="yield_requests"):
+        session.get(f"{server.url}/redirect/1")
