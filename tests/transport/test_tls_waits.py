@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -65,10 +66,10 @@ def answering(authority: TLSAuthority, play: Play) -> Iterator[str]:
             thread.join()
 
 
-def byte_by_byte(accepted: socket.socket, record: bytes, stop: threading.Event) -> None:
+def byte_by_byte(accepted: socket.socket, record: bytes, stop: threading.Event, pace: float = PACE) -> None:
     for position in range(len(record)):
         accepted.sendall(record[position : position + 1])
-        if stop.wait(PACE):
+        if stop.wait(pace):
             return
 
 
@@ -101,7 +102,7 @@ def signalled() -> Iterator[None]:
 def test_a_record_may_come_byte_by_byte(
     session: client.Session, tls_authority: TLSAuthority, total: float | None
 ) -> None:
-    with answering(tls_authority, byte_by_byte) as url:
+    with answering(tls_authority, partial(byte_by_byte, pace=0.001)) as url:
         assert b"ok" == session.get(url, timeout=Timeouts(total=total)).content
 
 
