@@ -21,7 +21,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from client.download_folder import check_target, exists_already, is_private, open_own
-from client.download_journal import claim_of, journal_name, new_temporary, read_journal, written
+from client.download_journal import claim_of, journal_in, journal_name, new_temporary, read_journal, written
 
 if sys.platform != "win32":
     import fcntl
@@ -74,8 +74,7 @@ class DownloadFile:
         try:
             # A lock can also be had of what its last owner has removed or published since it was opened here.
             if not (_lock(descriptor) and folder.has(temporary, descriptor)):
-                path = str(Path(folder.path, name))
-                raise FileExistsError(errno.EEXIST, "another download of it is under way", path)
+                raise _under_way(folder, name)
         except BaseException:
             self.close()
             raise
@@ -87,13 +86,17 @@ class DownloadFile:
         Where there will be a *receipt*, its name tells whose it is, for it may be left behind by a worker that died.
         """
         temporary = new_temporary(receipt)
-        _claim(folder, name, temporary)
+        claim = _claim(folder, name, temporary)
         try:
             descriptor = folder.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             return cls(folder, name, temporary, descriptor)
         except BaseException:
             _remove_all(folder, name, temporary)
             raise
+        finally:
+            if claim is not None:
+                _unlock(claim)
+                os.close(claim)
 
     @classmethod
     def reopen(cls, folder: Folder, name: str, url: str | None) -> tuple[DownloadFile, Journal] | None:
@@ -128,11 +131,9 @@ class DownloadFile:
     def _left_behind(cls, folder: Folder, name: str) -> tuple[DownloadFile, Journal] | None:
         """Return what a download that is over left behind, if something can be made of it; else remove it."""
         journal = read_journal(folder, journal_name(name))
-        if journal is None:
-            return None
-        descriptor = open_own(folder, journal.temporary, os.O_RDWR)
-        if descriptor is None:  # gone; or not yet there, and then its owner must find what it makes now
-            _remove_journal(folder, name, journal.temporary)
+        descriptor = None if journal is None else open_own(folder, journal.temporary, os.O_RDWR)
+        if journal is None or descriptor is None:
+            _remove_rest(folder, name)
             return None
         found = cls(folder, name, journal.temporary, descriptor)
         try:
@@ -219,7 +220,7 @@ class DownloadFile:
 
         Raises:
             FileExistsError: The name was taken meanwhile, or by something that is never overwritten.
-            OSError: Anything else; the temporary remains.
+            OSError: Anything else; nothing has the final name, and the temporary remains.
         """
         on_disk = os.fstat(self.descriptor).st_size
         if on_disk < size:
@@ -236,8 +237,13 @@ class DownloadFile:
             self._folder.replace(self._temporary, self._name)
         else:
             self._publish_as_new(receipt)
-        self.close()
-        _remove_journal(self._folder, self._name, self._temporary)
+        try:
+            self._folder.remove(self._temporary)  # gone already, unless the final name is a link
+            _remove_journal(self._folder, self._name, self._temporary)
+        except OSError:  # the file is there all the same; the next download to this name finds the rest
+            pass
+        finally:
+            self.close()
 
     def keep(self, journal: Callable[[str], Journal | None]) -> None:
         """Leave temporary and journal for a later download to go on with; discard both if none could."""
@@ -285,8 +291,6 @@ class DownloadFile:
             if error.errno not in _NO_LINKS:
                 raise
             self._publish_without_links()
-        else:
-            self._folder.remove(self._temporary)
 
     def _publish_without_links(self) -> None:
         """Take the final name by a rename that replaces nothing; else hold it with an empty file, then replace that.
@@ -326,7 +330,7 @@ class DownloadFile:
             return
         getattr(os, "fdatasync", os.fsync)(self.descriptor)
         new = _beside(self._temporary, "new")
-        _write_new(self._folder, new, journal)
+        os.close(_write_new(self._folder, new, journal))
         try:
             self._folder.replace(new, journal_name(self._name))
         except BaseException:
@@ -337,21 +341,63 @@ class DownloadFile:
         return _journal_of(self._folder, self._name, self._temporary)
 
 
-def _claim(folder: Folder, name: str, temporary: str) -> None:
+def _claim(folder: Folder, name: str, temporary: str) -> int | None:
     """Write the first journal for *name*, which only says whose *temporary* is.
 
-    Where somebody else has a file of the journal's name, there is none, and nothing can be gone on with.
+    Returns:
+        Its descriptor, with the lock that says that the temporary is yet to come. None where somebody else has a file
+        of the journal's name: then there is no journal, and nothing can be gone on with.
 
     Raises:
         FileExistsError: A download to this very name is under way.
     """
-    for _ in range(2):
+    journal = journal_name(name)
+    for _ in range(3):
         try:
-            _write_new(folder, journal_name(name), claim_of(temporary))
+            descriptor = _write_new(folder, journal, claim_of(temporary))
         except FileExistsError:  # of a download that was killed, or has begun, since `reopen` looked
             DownloadFile.reopen(folder, name, None)
-        else:
-            return
+            continue
+        try:
+            is_ours = _lock(descriptor) and folder.has(journal, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if is_ours:
+            return descriptor
+        os.close(descriptor)  # another one took it for a rest before it was locked
+    return None
+
+
+def _remove_rest(folder: Folder, name: str) -> None:
+    """Remove the journal for *name* if it makes no sense or its temporary is gone.
+
+    Raises:
+        FileExistsError: It is only half written, or the temporary not there yet: a download has just begun.
+    """
+    journal = journal_name(name)
+    descriptor = open_own(folder, journal, os.O_RDWR)
+    if descriptor is None:
+        return
+    try:
+        if not _lock(descriptor):
+            raise _under_way(folder, name)
+        if folder.has(journal, descriptor) and _is_rest(folder, journal_in(descriptor)):
+            folder.remove(journal)
+    finally:
+        _unlock(descriptor)
+        os.close(descriptor)
+
+
+def _is_rest(folder: Folder, journal: Journal | None) -> bool:
+    temporary = None if journal is None else open_own(folder, journal.temporary, os.O_RDWR)
+    if temporary is not None:
+        os.close(temporary)
+    return temporary is None
+
+
+def _under_way(folder: Folder, name: str) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, "another download of it is under way", str(Path(folder.path, name)))
 
 
 def _journal_of(folder: Folder, name: str, temporary: str) -> Journal | None:
@@ -360,18 +406,18 @@ def _journal_of(folder: Folder, name: str, temporary: str) -> Journal | None:
     return journal if journal is not None and journal.temporary == temporary else None
 
 
-def _write_new(folder: Folder, name: str, journal: Journal) -> None:
-    """Write *journal* into a new file. Raises OSError, and then leaves none."""
+def _write_new(folder: Folder, name: str, journal: Journal) -> int:
+    """Write *journal* into a new file; return its descriptor. Raises OSError, and then leaves none."""
     descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         text = written(journal)
         if os.write(descriptor, text) < len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     except BaseException:
+        os.close(descriptor)
         folder.remove(name)
         raise
-    finally:
-        os.close(descriptor)
+    return descriptor
 
 
 def _remove_all(folder: Folder, name: str, temporary: str) -> None:

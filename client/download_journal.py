@@ -20,9 +20,9 @@ from client.download_folder import is_private, open_own
 if TYPE_CHECKING:
     from client.download_folder import Folder
 
-__all__ = ["Journal", "claim_of", "journal_name", "new_temporary", "read_journal", "written"]
+__all__ = ["Journal", "claim_of", "journal_in", "journal_name", "new_temporary", "read_journal", "written"]
 
-LARGEST: Final = 65536  # bytes
+LARGEST: Final = 1 << 20  # bytes: of some twenty thousand parts
 
 _TEMPORARY: Final = re.compile(r"\.threadwire-[0-9a-f-]+\.part")
 #: What ``If-Range`` can carry; anything else would fail every download of that name from then on.
@@ -68,7 +68,7 @@ def written(journal: Journal) -> bytes:
 
 
 def read_journal(folder: Folder, name: str) -> Journal | None:
-    """Return the journal of that name; None if none of ours can be read. One of ours that makes no sense is removed."""
+    """Return the journal of that name; None if there is none of ours that can be read and makes sense."""
     try:
         descriptor = open_own(folder, name, os.O_RDONLY)
     except OSError:
@@ -76,16 +76,20 @@ def read_journal(folder: Folder, name: str) -> Journal | None:
     if descriptor is None:
         return None
     try:
-        if is_private(descriptor):
-            journal = Journal(**json.loads(os.read(descriptor, LARGEST)))
-            if _is_sane(journal):
-                return journal
-    except (TypeError, ValueError, RecursionError):  # cut short, or written by another version
-        pass
+        return journal_in(descriptor)
     finally:
         os.close(descriptor)
-    folder.remove(name)
-    return None
+
+
+def journal_in(descriptor: int) -> Journal | None:
+    """Return the journal in the open file, which was not read yet; None if it makes no sense."""
+    if not is_private(descriptor):
+        return None
+    try:
+        journal = Journal(**json.loads(os.read(descriptor, LARGEST)))
+        return journal if _is_sane(journal) else None
+    except (TypeError, ValueError, RecursionError):  # cut short, or written by another version
+        return None
 
 
 def _is_sane(journal: Journal) -> bool:

@@ -434,7 +434,7 @@ class DownloadTask:
         if isinstance(failure, TotalTimeout) and isinstance(total, float):
             failure = timeout_error("total", total, "total")  # the last request knew only what was left of it
         try:
-            if self._file is not None and failure is not None:
+            if self._file is not None and self._file.descriptor >= 0 and failure is not None:
                 if isinstance(failure, (DownloadError, BodyTooLarge)):  # going on would lead to the same end
                     self._file.discard()
                 else:

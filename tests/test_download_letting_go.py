@@ -107,6 +107,31 @@ def test_a_disk_that_becomes_read_only_keeps_no_name_from_a_later_download(
     }
 
 
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_file_that_has_its_name_is_done_whatever_is_left_beside_it(
+    session: client.Session,
+    origin: RangeServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    overwrite: bool,
+) -> None:
+    name = "replace" if overwrite else "link"
+    step = getattr(os, name)
+    with monkeypatch.context() as patch:
+
+        def last_step(*arguments: Any, **options: Any) -> None:
+            step(*arguments, **options)
+            if arguments[1] == "out":
+                make_read_only(patch)
+
+        patch.setattr(os, name, last_step)
+        done = session.download(origin.url, tmp_path / "out", overwrite=overwrite)
+    assert CONTENT == done.path.read_bytes()
+    session.download(origin.url, tmp_path / "out", overwrite=True)
+
+    assert {"out": CONTENT} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
 def test_a_disk_that_breaks_before_another_start_is_the_error(
     session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,25 +5,28 @@ Where a test needs a certain moment, a `Folder` stops there: it is the one road 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from client import download_file
 from client.download_file import DownloadFile
 from client.download_folder import Folder
-from client.download_journal import Journal
+from client.download_journal import Journal, claim_of, journal_name, new_temporary, written
 
 
 class StoppingFolder(Folder):
-    """A folder that calls *before* or *after* around each opening of a temporary; what they do is the test's."""
+    """A folder that calls *before* or *after* around each opening of a temporary, or of what *suffix* says."""
 
+    suffix = ".part"
     before: Callable[[int], object] = staticmethod(lambda flags: None)
     after: Callable[[int], object] = staticmethod(lambda flags: None)
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
-        if not name.endswith(".part"):
+        if not name.endswith(self.suffix):
             return super().open(name, flags, mode)
         self.before(flags)
         try:
@@ -99,27 +102,69 @@ def test_of_many_that_begin_at_once_one_wins_and_nothing_stays(tmp_path: Path) -
         assert {"out": b"content"} == {path.name: path.read_bytes() for path in path.iterdir()}
 
 
-def test_one_that_has_claimed_the_name_and_made_nothing_yet_keeps_what_it_makes(
-    tmp_path: Path, stopping: StoppingFolder
+def test_one_that_has_claimed_the_name_and_made_nothing_yet_is_under_way(
+    tmp_path: Path, folder: Folder
 ) -> None:
-    """Another one looks for the temporary, finds none, and clears the claim away while it is being made."""
-    claimed, looked, made, cleared = [threading.Event() for _ in range(4)]
+    """Another one finds no temporary, and leaves the claim as it is."""
+    claimed, looked = threading.Event(), threading.Event()
     first = StoppingFolder(str(tmp_path))
     first.before = lambda _: hand_over(claimed, looked)
-    first.after = lambda _: hand_over(made, cleared)
     outcomes: list[str] = []
     owner = threading.Thread(target=lambda: outcomes.append(download(first, b"content")))
     owner.start()
     assert claimed.wait(10)
 
-    stopping.after = lambda _: hand_over(looked, made)
-    assert DownloadFile.reopen(stopping, "out", "url") is None
-    cleared.set()
+    with pytest.raises(FileExistsError, match="under way"):
+        DownloadFile.reopen(folder, "out", "url")
+    looked.set()
     owner.join()
     first.close()
 
     assert ["whole"] == outcomes
     assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("seen", [b"", written(claim_of(new_temporary(None)))])
+def test_a_claim_that_was_looked_at_too_early_is_not_cleared_away_later(
+    tmp_path: Path, folder: Folder, stopping: StoppingFolder, seen: bytes
+) -> None:
+    """It was empty yet, or its temporary not there yet; before it is removed, it becomes one to go on with."""
+    journal = tmp_path / journal_name("out")
+    journal.touch(0o600)
+    journal.write_bytes(seen)
+
+    def go_on(_: int) -> None:
+        stopping.after = lambda _: None
+        journal.unlink()
+        interrupted(folder, b"conte")
+
+    stopping.suffix = ".json"
+    stopping.after = go_on
+    assert DownloadFile.reopen(stopping, "out", "url") is None
+    left = DownloadFile.reopen(folder, "out", "url")
+
+    assert left is not None
+    left[0].discard()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_claim_that_is_cleared_away_before_it_is_locked_is_made_anew(
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, others = download_file._lock, [1]
+
+    def late(descriptor: int) -> bool:
+        if others and others.pop():
+            assert DownloadFile.reopen(folder, "out", "url") is None
+            assert [] == list(tmp_path.iterdir())
+        return lock(descriptor)
+
+    monkeypatch.setattr(download_file, "_lock", late)
+    file = DownloadFile.create(folder, "out")
+
+    assert 2 == len(list(tmp_path.iterdir()))
+    file.discard()
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_published_between_opening_and_locking_is_not_taken_for_a_rest(
@@ -140,3 +185,18 @@ def test_a_file_that_is_published_between_opening_and_locking_is_not_taken_for_a
         DownloadFile.reopen(stopping, "out", "url")
 
     assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_journal_of_thousands_of_parts_is_one_to_go_on_with(folder: Folder) -> None:
+    size = 5000 << 20
+    parts: list[tuple[int, int, int | None]] = [
+        (start, start + 1, start + (1 << 20)) for start in range(0, size, 1 << 20)
+    ]
+    file = DownloadFile.create(folder, "out")
+    os.ftruncate(file.descriptor, size)
+    file.keep(lambda temporary: Journal("url", temporary, size, '"v"', parts))
+    left = DownloadFile.reopen(folder, "out", "url")
+
+    assert left is not None
+    assert parts == [tuple(part) for part in left[1].parts]
+    left[0].discard()
