@@ -139,10 +139,10 @@ def test_a_disk_that_breaks_before_another_start_is_the_error(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def change(asked: Any, reply: Reply) -> Reply:
-        if asked.number:
-            monkeypatch.setattr(os, "ftruncate", refuse)
-            return reply._replace(headers={**reply.headers, "ETag": '"two"'})
-        return reply
+        if asked.number != 1:
+            return reply
+        monkeypatch.setattr(os, "ftruncate", refuse)
+        return reply._replace(headers={**reply.headers, "ETag": '"two"'})
 
     origin.fault = change
     with pytest.raises(OSError, match="Input/output error") as caught:
