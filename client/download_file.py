@@ -238,7 +238,8 @@ class DownloadFile:
         else:
             self._publish_as_new(receipt)
         try:
-            self._folder.remove(self._temporary)  # gone already, unless the final name is a link
+            if not overwrite:  # the final name is a link, and this one the other
+                self._folder.remove(self._temporary)
             _remove_journal(self._folder, self._name, self._temporary)
         except OSError:  # the file is there all the same; the next download to this name finds the rest
             pass
