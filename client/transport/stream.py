@@ -65,7 +65,7 @@ class ResponseStream(Answer):
     _reader: int | None = None  # the thread that read last
     _closer: int | None = None  # the thread that takes in the rest, to close
     _is_receiving: bool = False
-    _is_closed: bool = False  # before its end
+    _closed_in_turn: int | None = None  # of the connection; where it was closed before its end
     _received: int = 0
     _body_read_at: float = 0.0
     _end: protocol.EndOfMessage | None = None
@@ -184,7 +184,6 @@ class ResponseStream(Answer):
 
     def _guarded(self, receive: Callable[..., _Received], *arguments: Any) -> _Received:
         """Call *receive*; give the connection up if that fails, or if another thread has closed the response."""
-        connection, turns = self.connection, self.connection.turns
         self._reader = get_ident()
         self._is_receiving = True
         try:
@@ -198,8 +197,8 @@ class ResponseStream(Answer):
             raise failure from error
         finally:
             self._is_receiving = False
-            if self._is_closed and connection.turns == turns:  # else it may be another call's by now
-                self.owner.discard(connection, _UNREAD)
+            if self._closed_in_turn == self.connection.turns:  # else it may be another call's by now
+                self.owner.discard(self.connection, _UNREAD)
 
     def _receive(self, size: int) -> bytes:
         """Return the next bytes, waiting for them if need be; ``b""`` at the end of the body."""
@@ -307,7 +306,9 @@ class ResponseStream(Answer):
     def _failed(self, error: BaseException) -> BaseException:
         """Give the connection up for *error*; return, and keep for later reads, what the reader must see."""
         known = self._failure
-        if known is not None and (error is known or (self._is_closed and isinstance(error, Exception))):
+        if known is not None and (
+            error is known or (self._closed_in_turn is not None and isinstance(error, Exception))
+        ):
             return known  # told before; or what it looks like to be woken by `close`
         if self.call.cancel is not None:
             self.call.cancel.detach()
@@ -420,7 +421,7 @@ class ResponseStream(Answer):
         if self._finished or (self._closer is not None and self._closer != me):
             return
         # No call since that look: else another thread might have come to the end, and the connection to another call.
-        self._finished = self._is_closed = True
+        self._finished, self._closed_in_turn = True, self.connection.turns
         self._failure, self._buffer = failure, b""
         if self.call.cancel is not None:
             self.call.cancel.detach()

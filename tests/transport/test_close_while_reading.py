@@ -197,6 +197,28 @@ def test_closing_leaves_a_connection_alone_that_another_thread_gave_back_meanwhi
     pool.close()
 
 
+def test_a_read_after_a_close_at_the_very_end_leaves_the_connection_alone(
+    scripted_server: ScriptedServer,
+) -> None:
+    """Who reads has it given back before he learns of the close; what he reads next must not close it."""
+    pool = ConnectionPool()
+    stream = half_read(scripted_server, pool)
+    finish = stream._finish
+
+    def finish_late() -> None:
+        closer = threading.Thread(target=stream.close)
+        closer.start()
+        closer.join()
+        finish()
+
+    stream._finish = finish_late  # type: ignore[method-assign]  # the moment between the end and its being noted
+    with pytest.raises(StreamConsumedError):
+        stream.read()
+
+    assert (1, 1) == (pool._slots, len(pool._idle))
+    pool.close()
+
+
 def test_a_read_that_the_closing_thread_did_not_see_does_not_wait(scripted_server: ScriptedServer) -> None:
     """The descriptor is closed by then, or somebody else's: it waited for the whole read timeout."""
     scripted_server.script(Expect(), Send(BEGINNINGS["length"]), ExpectClosed())
