@@ -18,6 +18,7 @@ import client
 from client.exceptions import PoolTimeout, ProtocolError, Timeout, WriteTimeout
 from client.retries import Retry
 from client.timeouts import Timeouts
+from tests.held_up import held_up
 from tests.scripted_server import Expect, Flood, Hold, Pause, ScriptedServer, Send, Step
 from tests.tls_authority import TLSAuthority
 from tests.transport.dialing import black_hole
@@ -64,11 +65,12 @@ def call(request: pytest.FixtureRequest) -> Iterator[Call]:
 
 def assert_ends_in_time(seconds: float, function: Callable[[], object]) -> Timeout:
     """Run *function*, which must time out after *seconds*: never early, at most one second late."""
-    began = time.monotonic()
-    with pytest.raises(Timeout) as caught:
-        function()
-    taken = time.monotonic() - began
-    assert seconds - 0.002 <= taken <= seconds + 1.0
+    with held_up() as seconds_held_up:
+        began = time.monotonic()
+        with pytest.raises(Timeout) as caught:
+            function()
+        taken = time.monotonic() - began
+        assert seconds - 0.002 <= taken <= seconds + 1.0 + seconds_held_up()
     return caught.value
 
 
