@@ -32,7 +32,7 @@ def request(method: str, url: str | bytes | URL, **arguments: Unpack[RequestArgu
     """
     # A streamed response keeps its connection after the session is closed, until it is read.
     with Session() as session:
-        return session.request(method, url, **arguments)
+        return session.request(method=method, url=url, **arguments)  # by name, as doubles for requests expect
 
 
 def get(url: str | bytes | URL, params: Any = None, **arguments: Unpack[GetArguments]) -> Response:

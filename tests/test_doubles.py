@@ -471,3 +471,18 @@ def test_whether_the_body_was_read_is_told_under_requests_name() -> None:
     made = client.Response()
     made._content, made._content_consumed = b"made", True
     assert (b"made", True) == (made.content, made._content_consumed)
+
+
+def test_the_functions_call_a_session_by_the_names_of_its_arguments() -> None:
+    """As those of requests do: doubles look for them there."""
+    with mock.patch.object(client.Session, "request") as double:
+        client.post("http://h.test/", data="d", timeout=1)
+
+    assert () == double.call_args.args
+    assert {
+        "method": "POST",
+        "url": "http://h.test/",
+        "data": "d",
+        "json": None,
+        "timeout": 1,
+    } == double.call_args.kwargs
