@@ -219,11 +219,18 @@ def test_thousands_of_files_on_16_workers(server: LoopbackServer, tmp_path: Path
 
 INTERRUPTED = """
 import sys, client
+drawn = []
+def jobs():
+    yield sys.argv[1] + "/bytes/5", sys.argv[2] + "/done"
+    for n in range(20):
+        drawn.append(n)
+        yield sys.argv[1] + "/drip?bytes=9999", sys.argv[2] + f"/{n}"
+def progress(done, total):
+    if len(drawn) >= 8:  # of all jobs eight are ahead, so that one is counted, which can only be the first
+        print("on its way", flush=True)
 with client.Session(workers=4, trust_env=False) as session:
-    jobs = [(sys.argv[1] + "/bytes/5", sys.argv[2] + "/done")]
-    jobs += [(sys.argv[1] + "/drip?bytes=9999", sys.argv[2] + f"/{n}") for n in range(20)]
     try:
-        session.download_many(jobs, progress=lambda done, total: done > 7 and print("on its way", flush=True))
+        session.download_many(jobs(), progress=progress)
     except KeyboardInterrupt as interrupt:
         print(*interrupt.__notes__)
     print(len(session.get(sys.argv[1] + "/bytes/3").content))
