@@ -65,6 +65,8 @@ class ConnectionPool:
             self.uds: str | None = None if uds is None else os.fsdecode(uds)
         except TypeError as error:
             raise InvalidRequest(f"uds={uds!r}: expected the path of a Unix domain socket") from error
+        if self.uds == "":  # a setting left empty must not lead to the network
+            raise InvalidRequest(f"uds={uds!r}: expected the path of a Unix domain socket, or None")
 
     def _start(self) -> None:
         """Set the state of an empty pool; also in a forked child, whose lock may be held by a thread it lacks."""

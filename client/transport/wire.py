@@ -91,7 +91,9 @@ class WireRequest:
         target = b"http://" + url.host_header + url.target
         if proxy.authorization is None:
             return target, self.headers
-        return target, [*self.headers, (b"Proxy-Authorization", proxy.authorization)]
+        # In the place of one that the caller wrote, as in requests: two would be none that a proxy can read.
+        fields = [field for field in self.headers if field[0].lower() != b"proxy-authorization"]
+        return target, [*fields, (b"Proxy-Authorization", proxy.authorization)]
 
 
 class Proxy:
