@@ -172,6 +172,17 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             uds,
         )
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Keep what is set through a property so where a subclass has a plain value of that name.
+
+        It would hide the property: what is assigned to a session would be shown, and not be in force. As with
+        requests, whose constructor sets them, the value of the class counts for nothing.
+        """
+        super().__init_subclass__(**arguments)
+        for name in ("adapters", "cookies", "verify"):
+            if not hasattr(getattr(cls, name), "__set__"):
+                setattr(cls, name, getattr(Session, name))
+
     # -- verbs ---------------------------------------------------------------------------------------------------
 
     def request(

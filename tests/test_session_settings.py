@@ -312,3 +312,22 @@ def test_an_overridden_merging_of_settings_counts(monkeypatch: pytest.MonkeyPatc
             session.get(server.url)
             session.get(server.url, params={"a": "b"})
     assert [False] * 4 == seen
+
+
+def test_a_value_of_the_class_hides_no_setting() -> None:
+    """requests' constructor sets them all, so a subclass may have values of these names."""
+
+    mixed = type("Mixed", (), {"cookies": None})
+    plain: Any = type("Own", (mixed, client.Session), {"verify": False, "adapters": None})
+    with_property: Any = type(
+        "OwnProperty", (client.Session,), {"cookies": property(lambda _: 5, lambda *_: None)}
+    )
+
+    session = plain()
+    assert session.verify is True
+    session.verify = "/roots.pem"
+    session.cookies = {"name": "value"}
+    assert "/roots.pem" == session.verify == session.merge_environment_settings("https://h.test/")["verify"]
+    assert "value" == session.cookies["name"]
+    assert ["https://", "http://"] == list(session.adapters)
+    assert 5 == with_property().cookies
