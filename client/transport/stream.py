@@ -355,7 +355,8 @@ class ResponseStream(Answer):
         """Let go: the connection goes back if the rest of the body is here already, else it is closed.
 
         Takes no time: only what has arrived is taken in, as far as `ResponseLimits.drain` allows, and can still be read
-        afterwards. Idempotent. A thread that waits for more of the body is woken, with StreamConsumedError.
+        afterwards. Idempotent. A thread that waits for more of the body is woken, with StreamConsumedError; so ends
+        the next read of one that was reading, however much of the body has arrived.
         """
         try:
             self._take_in(0.0)
