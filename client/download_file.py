@@ -73,7 +73,8 @@ class DownloadFile:
         self._save_at = monotonic() + JOURNAL_SECONDS
         try:
             # A lock can also be had of what its last owner has removed or published since it was opened here.
-            if not (_lock(descriptor) and folder.has(temporary, descriptor)):
+            self._is_locked = _lock(descriptor)
+            if self._is_locked is False or not folder.has(temporary, descriptor):
                 raise _under_way(folder, name)
         except BaseException:
             self.close()
@@ -135,7 +136,17 @@ class DownloadFile:
         if journal is None or descriptor is None:
             _remove_rest(folder, name)
             return None
-        found = cls(folder, name, journal.temporary, descriptor)
+        try:
+            found = cls(folder, name, journal.temporary, descriptor)
+        except FileExistsError:
+            if (
+                folder.stat(journal.temporary) is None
+            ):  # its owner has let go: were both to give up, none would win
+                return None
+            raise
+        if not found._is_locked:  # nobody can say whether its owner lives, and writes to it
+            found.close()
+            return None
         try:
             current = found._own_journal()  # its last owner may have saved another one before it was locked
             if current is not None and is_private(descriptor):
@@ -256,7 +267,7 @@ class DownloadFile:
                 except OSError:  # an older one may be there, and is as good
                     pass
             own = self._own_journal()
-            if found is None or own is None or not own.url:  # only claimed
+            if found is None or own is None or not own.url or not self._is_locked:  # nobody could take it up
                 self.discard()
         finally:
             self.close()
@@ -360,7 +371,7 @@ def _claim(folder: Folder, name: str, temporary: str) -> int | None:
             DownloadFile.reopen(folder, name, None)
             continue
         try:
-            is_ours = _lock(descriptor) and folder.has(journal, descriptor)
+            is_ours = _lock(descriptor) is not False and folder.has(journal, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -381,7 +392,7 @@ def _remove_rest(folder: Folder, name: str) -> None:
     if descriptor is None:
         return
     try:
-        if not _lock(descriptor):
+        if _lock(descriptor) is False:
             raise _under_way(folder, name)
         if folder.has(journal, descriptor) and _is_rest(folder, journal_in(descriptor)):
             folder.remove(journal)
@@ -444,15 +455,15 @@ def _beside(temporary: str, suffix: str) -> str:
     return f"{temporary.removesuffix('part')}{suffix}"
 
 
-def _lock(descriptor: int) -> bool:
-    """Claim the temporary, so that no other download goes on with it at the same time; False if another one has it."""
+def _lock(descriptor: int) -> bool | None:
+    """Claim the file, so that nobody else goes on with it; False if another one has it, None if there are no locks."""
     if sys.platform != "win32":
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError:  # a file system without locks
-            pass
+        except OSError:  # a file system without: some mounts of NFS and Lustre
+            return None
     return True
 
 

@@ -5,6 +5,8 @@ Where a test needs a certain moment, a `Folder` stops there: it is the one road 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -153,7 +155,7 @@ def test_a_claim_that_is_cleared_away_before_it_is_locked_is_made_anew(
 ) -> None:
     lock, others = download_file._lock, [1]
 
-    def late(descriptor: int) -> bool:
+    def late(descriptor: int) -> bool | None:
         if others and others.pop():
             assert DownloadFile.reopen(folder, "out", "url") is None
             assert [] == list(tmp_path.iterdir())
@@ -181,9 +183,7 @@ def test_a_file_that_is_published_between_opening_and_locking_is_not_taken_for_a
         file.publish(7, overwrite=False)
 
     stopping.after = publish
-    with pytest.raises(FileExistsError, match="under way"):
-        DownloadFile.reopen(stopping, "out", "url")
-
+    assert DownloadFile.reopen(stopping, "out", "url") is None
     assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
@@ -200,3 +200,28 @@ def test_a_journal_of_thousands_of_parts_is_one_to_go_on_with(folder: Folder) ->
     assert left is not None
     assert parts == [tuple(part) for part in left[1].parts]
     left[0].discard()
+
+
+def test_where_there_are_no_locks_nobody_takes_up_what_may_be_anothers(
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two would write to one temporary, which could be two versions of the file."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    def journal(temporary: str) -> Journal:
+        return Journal("url", temporary, 5, '"v"', [(0, 3, 5)])
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(download_file, "JOURNAL_SECONDS", 0.0)
+    first = DownloadFile.create(folder, "out")
+    first.write(memoryview(b"old"), 0)
+    first.save_sometimes(journal)
+    assert DownloadFile.reopen(folder, "out", "url") is None
+    assert "whole" == download(folder, b"content")
+    with pytest.raises(FileExistsError, match="exists already"):
+        first.publish(3, overwrite=False)
+    first.keep(journal)
+
+    assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
