@@ -42,15 +42,7 @@ _CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.EINVAL)
 HASH_SIZE: Final = 1 << 18  # bytes read at once: what the processor's cache holds
 
 #: What `os.link` says where a file system, such as FAT, has no links: ENOTSUP is macOS's word, EINVAL is Windows'.
-_NO_LINKS: Final = (
-    errno.EPERM,
-    errno.EOPNOTSUPP,
-    errno.ENOTSUP,
-    errno.ENOSYS,
-    errno.EMLINK,
-    errno.EXDEV,
-    errno.EINVAL,
-)
+_NO_LINKS: Final = (*_CANNOT_RESERVE, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
 class DownloadFile:
