@@ -230,7 +230,7 @@ def test_row_086_a_head_that_drips_ends_by_its_limit_or_the_deadline(scripted_se
                 pass
 
     scripted_server.script(Expect(), Send(b"HTTP/1.1 200 OK\r\n"), Drip())
-    with client.Session(trust_env=False, timeout=client.Timeouts(total=0.4)) as session:
+    with client.Session(trust_env=False, timeout=client.Timeouts(total=1.5)) as session:
         with pytest.raises(client.TotalTimeout):
             session.get(scripted_server.url)
     stop.set()
