@@ -131,11 +131,9 @@ class DownloadFile:
         try:
             found = cls(folder, name, journal.temporary, descriptor)
         except FileExistsError:
-            if (
-                folder.stat(journal.temporary) is None
-            ):  # its owner has let go: were both to give up, none would win
-                return None
-            raise
+            if folder.stat(journal.temporary) is not None:
+                raise
+            return None  # its owner has let go: were both to give up, none would win
         if not found._is_locked:  # nobody can say whether its owner lives, and writes to it
             found.close()
             return None

@@ -460,13 +460,12 @@ class ConnectionPool:
     def _leave_to_parent(self) -> None:
         """Start anew in a forked child: close our copies of the idle descriptors, and say nothing on the wire."""
         with _leaving:
-            if (
-                self._generation != _generation
-            ):  # else another of its threads was faster, and may have dialled since
-                idle = list(self._idle)
-                self._start()
-                for connection in idle:
-                    connection.close_in_child()
+            if self._generation == _generation:
+                return  # another of its threads was faster, and may have dialled since
+            idle = list(self._idle)
+            self._start()
+            for connection in idle:
+                connection.close_in_child()
 
     def __del__(self) -> None:
         """Close what is idle or left behind; nobody can ask for it any more."""
