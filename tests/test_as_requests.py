@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.parse
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -276,12 +277,14 @@ def test_proxies_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_detector_is_the_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """streamlink looks for one, and for None."""
-    compat = _Module("requests.compat")
-    assert "ascii" == compat.chardet.detect(b"abc")["encoding"].lower()
-
-    monkeypatch.setitem(sys.modules, "chardet", None)
-    monkeypatch.setitem(sys.modules, "charset_normalizer", None)
+    for name in ("chardet", "charset_normalizer"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     assert None is _Module("requests.compat").chardet
+
+    for name in ("charset_normalizer", "chardet"):
+        detector = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, detector)
+        assert detector is _Module("requests.compat").chardet
 
 
 def test_the_version_is_a_module_and_a_text() -> None:
