@@ -5,7 +5,9 @@ inverse is the rate. Baseline: eight bare sockets, one a thread; http.client and
 they too get one a thread.
 
 The second table is `Session.map` on eight workers beside ``ThreadPoolExecutor(8).map`` over the peers' sessions; its
-note has the ratios of the rates, too. The third has work for the processor: a hook parses 31 KB of JSON, twenty times
+note has the ratios of the rates, too. Both come a second time with all threads and the server on one processor: across
+several, the threads of a Python program hand their one lock over by waking each other's processors, and of that each
+call costs the same, whoever makes it. The last has work for the processor: a hook parses 31 KB of JSON, twenty times
 over, on eight threads with one interpreter lock, and on as many processes as there are cores.
 """
 
@@ -26,7 +28,7 @@ from typing import Any, Self
 import client
 from tests.benchmarks.measure import OURS, QUICK, Pace, Row, Table, compare
 from tests.benchmarks.peers import PEERS
-from tests.benchmarks.target import Target
+from tests.benchmarks.target import Target, on_one_processor, opened_target
 
 __all__ = ["run"]
 
@@ -43,6 +45,11 @@ def run(target: Target, pace: Pace) -> Iterator[Table]:
     """Measure GET of 2 bytes, one by one and by `map`; then responses that cost their receiver more than the network."""
     yield one_by_one(target, pace)
     yield by_map(target, pace)
+    with on_one_processor(), opened_target() as near:
+        for measure in (one_by_one, by_map):
+            table = measure(near, pace)
+            table.title += "; all on one processor"
+            yield table
     yield decoded(target, pace)
 
 
