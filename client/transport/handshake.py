@@ -200,9 +200,13 @@ class TLSOverTLS(socket.socket):
         except ssl.SSLZeroReturnError:
             return b""
 
-    def read(self, bufsize: int = _READ_SIZE) -> bytes:
-        """As `recv`."""
-        return self.recv(bufsize)
+    def read(self, bufsize: int = _READ_SIZE, buffer: bytearray | memoryview | None = None) -> bytes | int:
+        """As `recv`; with *buffer*, as `recv_into`."""
+        return self.recv(bufsize) if buffer is None else self.recv_into(buffer, bufsize)
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """As `send`."""
+        return self.send(data)
 
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:  # type: ignore[override]  # narrower: what we pass
         """Fill *buffer* with at most *nbytes* bytes (0: its size) and return how many; errors as `recv`."""

@@ -116,18 +116,21 @@ class TLSConnection(HTTPConnection):
 
     # -- receiving ----------------------------------------------------------------------------------------------
 
+    # `read` and `write`, not `recv` and `send`: those have a look at flags first, and where the TLS layer is gone they
+    # would go on in the clear.
+
     def receive(self, size: int, deadline: Deadline) -> bytes:
         """As `HTTPConnection.receive`."""
         limit = deadline.timeouts.read
         if self._waiter is not _KERNEL or limit is not self._receive_limit or deadline.expires_at is not None:
-            return self._read(deadline, self.sock.recv, size)
+            return self._read(deadline, self.sock.read, size)
         # All is set, as mostly; what `_read` and `_within` do then, without these two calls.
         began = monotonic()
         try:
-            data = self.sock.recv(size)
+            data = self.sock.read(size)
         except OSError as error:
             try:
-                data = self._go_on_after(error, began, limit, self.sock.recv, size)
+                data = self._go_on_after(error, began, limit, self.sock.read, size)
             except OSError as failure:
                 raise self._read_failure(failure, deadline) from failure
         if self.error is not None:
@@ -136,7 +139,7 @@ class TLSConnection(HTTPConnection):
 
     def receive_into(self, buffer: bytearray | memoryview | Pipe, size: int, deadline: Deadline) -> int:
         """As `HTTPConnection.receive_into`, but into no pipe."""
-        return self._read(deadline, self.sock.recv_into, buffer, size)
+        return self._read(deadline, self.sock.read, size, buffer)  # type: ignore[return-value]  # a count, with a buffer
 
     def _read(self, deadline: Deadline, read: Callable[..., _Result], *arguments: Any) -> _Result:
         by_kernel = self.is_kernel_timed and deadline.expires_at is None
@@ -164,7 +167,7 @@ class TLSConnection(HTTPConnection):
     def _read_ready(self, size: int) -> bytes:
         if self._waiter is not _NOBODY:
             self._leave_waiting_to(_NOBODY)
-        return self.sock.recv(size)
+        return self.sock.read(size)
 
     def _note_alert(self, error: OSError) -> None:
         failure = self._broken(error, "reading")
@@ -186,33 +189,39 @@ class TLSConnection(HTTPConnection):
 
     def send_whole(self, data: bytes, deadline: Deadline) -> None:
         """As `HTTPConnection.send_whole`; the count of bytes is that of whole writes."""
-        by_kernel = self.is_kernel_timed and deadline.expires_at is None
         sent = 0
         while sent < len(data):
-            limit = deadline.timeouts.write if by_kernel else deadline.remaining("write", "write")
             rest = memoryview(data)[sent:] if sent else data
+            limit = deadline.timeouts.write
             try:
-                if by_kernel and limit is self._send_limit and self._waiter is _KERNEL:  # as in `receive`
+                if (
+                    self._waiter is _KERNEL and limit is self._send_limit and deadline.expires_at is None
+                ):  # as in `receive`
                     began = monotonic()
                     try:
-                        sent += self.sock.send(rest)
+                        sent += self.sock.write(rest)
                     except OSError as error:
-                        sent += self._go_on_after(error, began, limit, self.sock.send, rest)
+                        sent += self._go_on_after(error, began, limit, self.sock.write, rest)
                 else:
-                    if by_kernel:
-                        self._limit_send(limit)  # type: ignore[arg-type]  # complete limits
-                    sent += self._within(limit, by_kernel, False, self.sock.send, rest)  # type: ignore[arg-type]  # as above
+                    sent += self._write(deadline, rest)
             except OSError as error:
                 raise self.write_failure(error, deadline, sent) from error
             if self.error is not None:
                 raise self.error
+
+    def _write(self, deadline: Deadline, data: bytes | memoryview) -> int:
+        by_kernel = self.is_kernel_timed and deadline.expires_at is None
+        limit = deadline.timeouts.write if by_kernel else deadline.remaining("write", "write")
+        if by_kernel:
+            self._limit_send(limit)  # type: ignore[arg-type]  # complete limits
+        return self._within(limit, by_kernel, False, self.sock.write, data)  # type: ignore[arg-type]  # as above
 
     def send_ready(self, parts: Sequence[bytes | memoryview]) -> int:
         """As `HTTPConnection.send_ready`."""
         if self._waiter is not _NOBODY:
             self._leave_waiting_to(_NOBODY)
         try:
-            return self.sock.send(memoryview(parts[0])[:_SLICE])
+            return self.sock.write(memoryview(parts[0])[:_SLICE])
         except OSError as error:
             if is_would_block(error):
                 return 0
