@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from client import protocol
 from client.exceptions import RemoteDisconnected, SSLError
 from client.response_limits import DEFAULT_RESPONSE_LIMITS
-from client.transport.readiness import poll, readable_poll
+from client.transport.readiness import glance, poll, readable_poll
 from client.transport.splice import Pipe
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class HTTPConnection:
     """
 
     __slots__ = (
+        "_glance",
         "_lock",
         "_poll",
         "_receive_limit",
@@ -122,6 +123,7 @@ class HTTPConnection:
         self._send_limit: float | None = None
         self._lock = allocate_lock()
         self._poll: Callable[[int], object] | None = None
+        self._glance: Callable[[], object] | None = None
         self.created_at: float = monotonic()
         self.expires_at: float = 0.0
         self.idle_limit: float | None = None
@@ -318,8 +320,11 @@ class HTTPConnection:
         Bytes on an idle connection are an unasked-for answer or the peer's goodbye: never parsed, the
         connection is dropped (RFC 9112 section 9.2). Raises what an `abort` in this very moment gave.
         """
-        if not (self._poll or self._make_poll())(0):
+        readable = (self._glance or self._make_glance())()
+        if not readable:
             return True  # the kernel has nothing for us, not even an end
+        if readable == -1:
+            return self.is_alive()
         if self.error is not None:
             raise self.error  # meant for the call that took it out of the pool just now, not for it alone
         return False
@@ -328,6 +333,11 @@ class HTTPConnection:
         """Make what says whether the socket is readable; once a connection, since most of its cost is in making it."""
         self._poll = readable_poll(self.sock.fileno())
         return self._poll
+
+    def _make_glance(self) -> Callable[[], object]:
+        """As `_make_poll`, for a look that never waits."""
+        self._glance = glance(self.sock.fileno(), self._poll or self._make_poll())
+        return self._glance
 
     def has_spoken(self) -> bool:
         """Say whether the peer of a fresh connection sent something before it was asked.
