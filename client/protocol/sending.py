@@ -108,6 +108,22 @@ class SendingHalf:
             self.send_failed()
             raise
 
+    def frame_data(self, data: BytesLike) -> list[BytesLike]:
+        """Return what `send_with_data_passthrough` does for ``Data(data)``: a streamed body may have many such pieces.
+
+        Raises:
+            LocalProtocolError: As `send`.
+        """
+        states = self._state.states
+        if type(data) is not bytes or states[self.our_role] is not SEND_BODY or states[SERVER] is ERROR:
+            return self.send_with_data_passthrough(Data(data)) or []
+        self.client_is_waiting_for_100_continue = False
+        try:
+            return self._body_writer.write(data)
+        except LocalProtocolError:
+            self.send_failed()
+            raise
+
     def send_message(self, head: Request | Response, data: bytes = b"") -> bytes:
         """Send a whole message in one call: *head*, then *data* if there is any, then the end.
 

@@ -305,7 +305,7 @@ class _Conversation:
         unsent: list[bytes | bytearray | memoryview] = [engine.send(head)]
         if method != "HEAD" and answer.status not in HEAD_ONLY:
             for piece in answer.pieces:
-                unsent += engine.send_with_data_passthrough(protocol.Data(data=piece)) or []
+                unsent += engine.frame_data(piece)
                 if not isinstance(answer.pieces, list):
                     self._write(*unsent)
                     unsent = []

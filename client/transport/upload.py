@@ -235,30 +235,29 @@ class _Upload:
                 pieces.close()  # and so the file that spans are of, now and not when it is collected
         if is_wanted:
             end = protocol.EndOfMessage(headers=request.trailers()) if request.trailers is not None else _END
-            self._push([*parts, self._connection.engine.send(end)])
+            if self._push([*parts, self._connection.engine.send(end)]):
+                self._check()
 
     def _push_body(self, parts: list[Any], pieces: Iterator[bytes | FileSpan]) -> bool:
         """Send *parts*, then *pieces* with their framing; return as `_push`. Without a piece, *parts* stay unsent."""
-        frame, on_sent = self._connection.engine.send_with_data_passthrough, self._call.on_sent
+        frame, push, on_sent = self._connection.engine.frame_data, self._push, self._call.on_sent
         done, listen_at = 0, monotonic() + _LISTEN_SECONDS
-        event = protocol.Data(b"")  # one for all: to make it anew would be a tenth of what a piece costs here
         for piece in pieces:
-            size = len(piece)
-            if not size:
+            if not piece:
                 continue  # an empty chunk would end a chunked body (RFC 9112 section 7.1)
             if (now := monotonic()) > listen_at:
                 listen_at = now + _LISTEN_SECONDS
+                self._check()
                 if self._connection.wait(for_write=False, seconds=0)[0] and self._answer.has_come():
                     return False
-            event.data = piece  # type: ignore[assignment]  # a span stands for its bytes
-            framed: list[Any] = frame(event) or []
+            framed: list[Any] = frame(piece)  # type: ignore[arg-type]  # a span stands for its bytes
             if parts:  # the head leaves with the first piece
                 framed = [*parts, *framed]
                 parts.clear()
-            if not (self._push_around(piece, framed) if type(piece) is FileSpan else self._push(framed)):
+            if not (self._push_around(piece, framed) if type(piece) is FileSpan else push(framed)):
                 return False
-            done += size
             if on_sent is not None:
+                done += len(piece)
                 on_sent(done)
         return True
 
@@ -287,15 +286,13 @@ class _Upload:
                     raise connection.error from error
                 return False
             self.sent += count
-            left -= count
-            if not left:
+            if count == left:
                 break
             if count:
+                left -= count
                 parts = _after(parts, count)
             elif not self._wait_for_room():
                 return False
-        if connection.error is not None or self._call.deadline.expires_at is not None:
-            self._check()
         return True
 
     def _push_around(self, span: FileSpan, parts: list[Any]) -> bool:

@@ -6,6 +6,7 @@ import array
 import ctypes
 import sys
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -122,6 +123,36 @@ def test_data_that_is_no_bytes_goes_out_as_it_is() -> None:
     assert b"3\r\nabc\r\n" == connection.send(Data(memoryview(b"abc")))
     assert b"3\r\nabc\r\n" == connection.send(Data(bytearray(b"abc")))
     assert b"" == connection.send(Data(b"")), "a chunk of no bytes would end the body"
+
+
+@pytest.mark.parametrize("framing", [("Transfer-Encoding", "chunked"), ("Content-Length", "3")])
+@pytest.mark.parametrize("data", [b"abc", b"", b"a" * 4, memoryview(b"abc"), array.array("H", [1, 2])])
+@pytest.mark.parametrize("state", ["idle", "body", "error", "server broke", "done"])
+def test_framed_data_is_what_a_data_event_gives(framing: tuple[str, str], data: Any, state: str) -> None:
+    """So are the error, and the state afterwards."""
+
+    def sent(through: Callable[[Connection], object]) -> tuple[object, Any]:
+        connection = Connection(CLIENT)
+        if state != "idle":
+            connection.send(Request(method="PUT", target="/", headers=[("Host", "h"), framing]))
+        if state == "error":
+            connection.send_failed()
+        if state == "server broke":
+            with pytest.raises(RemoteProtocolError):
+                connection.receive_data(b"SSH-2.0-x\r\n")
+                connection.next_event()
+        if state == "done":
+            connection.send(Data(b"abc"))
+            connection.send(EndOfMessage())
+        try:
+            outcome: object = through(connection)
+        except LocalProtocolError as error:
+            outcome = str(error)
+        return outcome, connection.our_state
+
+    assert sent(lambda connection: connection.send_with_data_passthrough(Data(data))) == sent(
+        lambda connection: connection.frame_data(data)
+    )
 
 
 def test_trailers_need_chunks() -> None:
