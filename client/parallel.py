@@ -18,6 +18,7 @@ from client.jobs import attach_request, request_arguments, several
 from client.pacing import Pacer, Turns
 from client.progress import Row, shown
 from client.url import parse_url
+from client.workers import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -100,7 +101,11 @@ class OwnWorkers:
         def call(token: CancelToken) -> Response:
             return session.request(**arguments, _cancel=token)
 
-        return (self._turns or self._workers).submit(call)
+        if self._turns is not None:
+            return self._turns.submit(call)
+        outcome = Outcome()
+        self._workers.hand_over(call, outcome)
+        return outcome
 
     def until_due(self) -> float:
         """Return 0.0: a worker waits by itself, where stopping the call wakes it."""

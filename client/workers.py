@@ -11,6 +11,7 @@ import atexit
 import os
 import sys
 import threading
+from _thread import allocate_lock
 from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -23,7 +24,7 @@ from client.transport.cancel import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RequestFuture", "WorkerPool"]
+__all__ = ["Outcome", "RequestFuture", "WorkerPool"]
 
 Result = TypeVar("Result")
 
@@ -50,7 +51,7 @@ class RequestFuture(Future[Result], Generic[Result]):
             return True
         if self.done():
             return False
-        self.token.cancel(CancelledError("the call was cancelled"))
+        self.token.cancel(_cancelled())
         return True
 
     def result(self, timeout: float | None = None) -> Result:
@@ -86,6 +87,70 @@ class RequestFuture(Future[Result], Generic[Result]):
             _refuse_worker_of(self._mark)
 
 
+class Outcome:
+    """What a call ended with, for somebody who is told that it has: a future that nobody can wait for.
+
+    A future has a condition and a queue of those who wait for it, which costs as much as all else between `map` and a
+    worker.
+    """
+
+    __slots__ = ("_error", "_is_done", "_lock", "_result", "_tell", "token")
+
+    def __init__(self) -> None:
+        """Be open."""
+        self._lock = allocate_lock()
+        self._is_done = False
+        self._tell: Callable[[Outcome], object] | None = None
+        self.token: Final = CancelToken()
+
+    def done(self) -> bool:
+        """Say whether the call is over."""
+        return self._is_done
+
+    def cancel(self) -> bool:
+        """Stop the call, as `RequestFuture.cancel`."""
+        if self._is_done:
+            return False
+        self.token.cancel(_cancelled())
+        return True
+
+    def result(self) -> Any:
+        """Return what the call returned, or raise what it raised; it is over."""
+        error = self._error
+        if error is None:
+            return self._result
+        try:
+            raise error
+        finally:
+            del error, self  # the traceback holds this frame, and the error the traceback
+
+    def add_done_callback(self, function: Callable[[Outcome], object], /) -> None:
+        """Have *function* called, on any thread, once the call is over. There can be one."""
+        with self._lock:
+            if not self._is_done:
+                self._tell = function
+                return
+        function(self)
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Return True: what was cancelled ends with its token's error, like any other call."""
+        return True
+
+    def set_result(self, result: Any) -> None:
+        """End with *result*."""
+        self._end(None, result)
+
+    def set_exception(self, error: BaseException) -> None:
+        """End with *error*."""
+        self._end(error, None)
+
+    def _end(self, error: BaseException | None, result: Any) -> None:
+        with self._lock:
+            self._error, self._result, self._is_done = error, result, True
+        if self._tell is not None:
+            self._tell(self)
+
+
 class _Crew:
     """What the threads of a pool share. It holds no reference to the pool, so that an unused pool can go."""
 
@@ -94,8 +159,10 @@ class _Crew:
     def __init__(self) -> None:
         self.mark = object()  # what a thread is known by as a worker of this pool
         self.lock = threading.Lock()
-        self.jobs: SimpleQueue[tuple[RequestFuture[Any], Callable[[CancelToken], Any]] | None] = SimpleQueue()
-        self.running: set[RequestFuture[Any]] = set()
+        self.jobs: SimpleQueue[tuple[RequestFuture[Any] | Outcome, Callable[[CancelToken], Any]] | None] = (
+            SimpleQueue()
+        )
+        self.running: set[RequestFuture[Any] | Outcome] = set()
         self.threads: set[threading.Thread] = set()
         self.queued = 0
         self.idle = 0
@@ -143,7 +210,7 @@ class _Crew:
                 del job, future, function  # while it waits, a thread keeps no response alive
 
 
-def _carry_out(future: RequestFuture[Any], function: Callable[[CancelToken], Any]) -> None:
+def _carry_out(future: RequestFuture[Any] | Outcome, function: Callable[[CancelToken], Any]) -> None:
     """Run *function* unless its future was cancelled before it began; set the future either way."""
     if not future.set_running_or_notify_cancel():
         return
@@ -154,6 +221,10 @@ def _carry_out(future: RequestFuture[Any], function: Callable[[CancelToken], Any
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+def _cancelled() -> CancelledError:
+    return CancelledError("the call was cancelled")
 
 
 def _closed() -> SessionClosed:
@@ -203,6 +274,16 @@ class WorkerPool:
             future: Of `promise`; None makes one.
 
         Raises:
+            SessionClosed, ForkError, RuntimeError: As `hand_over`.
+        """
+        future = RequestFuture(self._crew.mark) if future is None else future
+        self.hand_over(function, future)
+        return future
+
+    def hand_over(self, function: Callable[[CancelToken], Any], future: RequestFuture[Any] | Outcome) -> None:
+        """Have a worker call *function* with the stop switch of *future*, and set that.
+
+        Raises:
             SessionClosed: The pool was closed, so nobody would do the work.
             ForkError: The pool's threads are in the parent process.
             RuntimeError: The system gives us not even one thread.
@@ -210,7 +291,6 @@ class WorkerPool:
         if self.process != os.getpid():
             raise ForkError("these workers belong to the parent process: they do no work here")
         crew = self._crew
-        future = RequestFuture(crew.mark) if future is None else future
         with crew.lock:
             if crew.closed:
                 raise _closed()
@@ -218,7 +298,6 @@ class WorkerPool:
                 crew.start_thread()
             crew.queued += 1
             crew.jobs.put((future, function))  # in here, so that `close` finds it
-        return future
 
     def is_own_worker(self) -> bool:
         """Say whether the calling thread is one of our workers."""

@@ -1,0 +1,70 @@
+"""What `Session.map` hands to the workers: told once, whenever it asks; stopped before it begins; never lost."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError
+
+import pytest
+
+import client
+from client.transport.cancel import CancelToken
+from client.workers import Outcome, WorkerPool
+
+
+@pytest.mark.parametrize("error", [None, ValueError("no"), KeyboardInterrupt()])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_the_consumer_is_told_once(error: BaseException | None, is_late: bool) -> None:
+    told: list[Outcome] = []
+    outcome, is_over = Outcome(), threading.Event()
+
+    def call(token: CancelToken) -> str:
+        if error is not None:
+            raise error
+        return "result"
+
+    def tell(outcome: Outcome) -> None:
+        told.append(outcome)
+        is_over.set()
+
+    pool = WorkerPool(1)
+    try:
+        if not is_late:
+            outcome.add_done_callback(tell)
+        pool.hand_over(call, outcome)
+        if is_late:
+            pool.submit(lambda token: None).result()  # after the other: there is one worker
+            assert outcome.done()
+            outcome.add_done_callback(tell)
+        assert is_over.wait(5)
+    finally:
+        pool.close()
+
+    assert [outcome] == told
+    assert not outcome.cancel(), "it is over"
+    if error is None:
+        assert "result" == outcome.result()
+    else:
+        with pytest.raises(type(error)) as caught:
+            outcome.result()
+        assert caught.value is error
+
+
+def test_one_that_was_cancelled_or_outlived_the_pool_never_begins() -> None:
+    begun: list[str] = []
+    pool = WorkerPool(1)
+    pool.submit(lambda token: token.sleep(60))  # until the pool is closed
+    cancelled, closed = Outcome(), Outcome()
+    for outcome in (cancelled, closed):
+        pool.hand_over(lambda token: begun.append("begun"), outcome)
+
+    assert cancelled.cancel()
+    pool.close()
+
+    with pytest.raises(CancelledError):
+        cancelled.result()
+    with pytest.raises(client.SessionClosed):
+        closed.result()
+    assert not begun
+    with pytest.raises(client.SessionClosed):
+        pool.hand_over(lambda token: None, Outcome())
