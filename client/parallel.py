@@ -1,6 +1,6 @@
 """Many requests on a session's workers, or on an executor of the caller's, with a bounded look-ahead.
 
-Jobs are drawn from their iterable only as fast as results are taken: at most two jobs a worker are under way or
+Jobs are drawn from their iterable only as fast as results are taken: at most three jobs a worker are under way or
 finished and untaken, so an endless iterable needs constant memory.  The consumer's thread is the only one that
 submits.
 """
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnWorkers", "as_completed", "in_order"]
 
-#: Jobs under way or waiting to be taken, for each worker.
-_LOOK_AHEAD: Final = 2
+#: Jobs under way or waiting to be taken, for each worker. With two, workers run dry behind a slow one, and `map`
+#: loses a tenth of its rate; four gain nothing over three.
+_LOOK_AHEAD: Final = 3
 #: Jobs that are held back because their host is busy, for each worker.
 _HELD: Final = 32
 #: Least seconds between two lines of a progress display.

@@ -64,7 +64,7 @@ class ParallelCalls:
 
         Args:
             jobs: URLs, (method, url) pairs, `Request` objects, or dicts of `Session.request`'s arguments; any
-                iterable, also an endless one: it is read at most two jobs a worker ahead.
+                iterable, also an endless one: it is read at most three jobs a worker ahead, two with *executor*.
             executor: Carries the requests out in place of this session's workers: any
                 `concurrent.futures.Executor`. Threads use this session; other processes one each of equal settings,
                 and what they are given must be picklable. See ``docs/scale.md``.

@@ -83,7 +83,7 @@ def test_what_outlives_its_session_says_so(server: LoopbackServer, name: str, on
         list(results)
 
 
-def test_an_endless_iterable_is_read_two_jobs_a_worker_ahead(
+def test_an_endless_iterable_is_read_three_jobs_a_worker_ahead(
     session: client.Session, server: LoopbackServer
 ) -> None:
     drawn = itertools.count()
@@ -97,7 +97,7 @@ def test_an_endless_iterable_is_read_two_jobs_a_worker_ahead(
     results.close()  # type: ignore[attr-defined]  # a generator
 
     assert list(range(20)) == taken
-    assert next(drawn) <= 20 + 2 * 4
+    assert next(drawn) <= 20 + 3 * 4
 
 
 @pytest.mark.parametrize("name", ["map", "as_completed"])
