@@ -101,9 +101,12 @@ class Outcome(NamedTuple):
             result = pickle.loads(self.result)  # noqa: S301  # from the worker that we gave the work to
         except Exception as error:
             raise WorkerLost(f"what the call came to cannot be loaded here: {self.problem}") from error
-        if self.failed:
+        if not self.failed:
+            return result
+        try:
             raise result
-        return result
+        finally:
+            del result  # the traceback holds this frame
 
 
 def packed(what: Any, name: str) -> bytes:

@@ -263,6 +263,8 @@ class _OnThread:
             return self._future.result()
         except (CancelledError, BrokenExecutor) as error:
             raise WorkerLost("the executor dropped the call") from error
+        finally:
+            del self  # the traceback of an error holds this frame, and the future the error
 
     def add_done_callback(self, function: Callable[[Any], object]) -> None:
         self._future.add_done_callback(function)

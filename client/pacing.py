@@ -120,4 +120,5 @@ class Turns:
                 token.sleep(seconds)
         finally:
             self._go_on(future)
+            del future  # the traceback of an error holds this frame, and the future the error
         return call(token)

@@ -329,4 +329,6 @@ def _result(entry: _Entry, on_error: Literal["raise", "return"]) -> Response | E
         if on_error == "raise":
             raise
         return error
+    finally:
+        del ticket  # the traceback of an error holds this frame, and the ticket the error
     return response

@@ -465,7 +465,10 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             late.request = request
             future.token.cancel(late)
             raise late
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future  # the traceback of an error holds this frame, and the future the error
 
 
 _REQUEST: Final = Session.request

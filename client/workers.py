@@ -67,7 +67,10 @@ class RequestFuture(Future[Result], Generic[Result]):
             ForkError: Called in a forked child while the call is not done.
         """
         self._refuse_own_worker()
-        return super().result(timeout)
+        try:
+            return super().result(timeout)
+        finally:
+            del self  # the traceback of an error holds this frame, and we the error
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the call and return what it raised, None if it succeeded. Raises as `result` does."""
@@ -147,8 +150,9 @@ class Outcome:
     def _end(self, error: BaseException | None, result: Any) -> None:
         with self._lock:
             self._error, self._result, self._is_done = error, result, True
-        if self._tell is not None:
-            self._tell(self)
+            tell, self._tell = self._tell, None  # which holds whoever waits, who holds us
+        if tell is not None:
+            tell(self)
 
 
 class _Crew:
@@ -219,6 +223,7 @@ def _carry_out(future: RequestFuture[Any] | Outcome, function: Callable[[CancelT
         result = function(future.token)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits for the future
         future.set_exception(error)
+        del future, function  # as in `Outcome.result`; what was put off until its turn holds the future too
     else:
         future.set_result(result)
 
