@@ -227,7 +227,7 @@ class _Coordinator:
         self._news = news
         self._tasks = tasks
         self._report = report
-        self._reported_at = 0.0
+        self._report_at = 0.0
         self._limit = LOOK_AHEAD * session._pool().size
         self._waiting: deque[tuple[DownloadTask, Part | None]] = deque()  # None: `DownloadTask.first`
         self._running: dict[DownloadTask, set[RequestFuture[None]]] = {}
@@ -299,20 +299,17 @@ class _Coordinator:
 
     def _wait(self) -> Any:
         """Return the next piece of news; report while there is none."""
-        while self._report is None:
-            try:
-                return self._news.get(timeout=1.0)  # not for ever: see `client.parallel.OwnWorkers`
-            except Empty:
-                pass
         while True:
-            left = self._reported_at + PROGRESS_SECONDS - monotonic()
+            if self._report is not None and monotonic() >= self._report_at:
+                self._report()
+                # From its end on: however long it takes, there is a look at the news between two of them.
+                self._report_at = monotonic() + PROGRESS_SECONDS
+            # Without reports not for ever either: see `client.parallel.OwnWorkers`.
+            wait = 1.0 if self._report is None else max(0.0, self._report_at - monotonic())
             try:
-                if left > 0:
-                    return self._news.get(timeout=left)
+                return self._news.get(timeout=wait)
             except Empty:
                 pass
-            self._reported_at = monotonic()
-            self._report()
 
     def _has_ended(self, task: DownloadTask, future: RequestFuture[None]) -> bool:
         """Take note that a worker has let go of *task*; say whether it was the last one."""
