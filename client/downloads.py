@@ -304,7 +304,7 @@ class _Coordinator:
                 self._report()
                 # From its end on: however long it takes, there is a look at the news between two of them.
                 self._report_at = monotonic() + PROGRESS_SECONDS
-            # Without reports not for ever either: see `client.parallel.OwnWorkers`.
+            # Without reports not for ever either: see `client.executors.Carrier`.
             wait = 1.0 if self._report is None else max(0.0, self._report_at - monotonic())
             try:
                 return self._news.get(timeout=wait)

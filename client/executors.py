@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Carrier", "Elsewhere", "OnThreads", "Ticket", "carrier_for"]
 
 
-#: Seconds without any news after which an executor is asked whether it still takes work.
+#: Seconds without any news after which an executor that may forget work is asked whether it still takes some.
 PATIENCE: Final = 5.0
 
 
@@ -63,13 +63,14 @@ class Carrier(Protocol):
         size: How many at a time, as far as is known.
         look_ahead: How many may be handed over and not taken back.
         refusal: The error of the first call that was not taken, as no later one will be; None while there is none.
-        patience: Seconds of silence after which `has_gone` is worth asking; None if never.
+        patience: Seconds without news after which `has_gone` is worth asking. A wait ends in any case: a Ctrl-C that
+            comes in the moment before it began is heard by Python only then.
     """
 
     size: int
     look_ahead: int
     refusal: WorkerLost | None
-    patience: float | None
+    patience: float
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
         """Hand one call over."""
@@ -120,7 +121,7 @@ class _OnExecutor:
         self.size: int = _size_of(executor, session)
         self.look_ahead: int = 2 * self.size if pacer is None else self.size
         self.refusal: WorkerLost | None = None
-        self.patience: float | None = None
+        self.patience: float = 1.0
         self._executor = executor
         self._kind: Kind = kind
         self._pacer = pacer
@@ -200,7 +201,8 @@ class Elsewhere(_OnExecutor):
         super().__init__(session, executor, kind, pacer)
         self._session = session
         self.may_run_twice: bool = not isinstance(executor, ProcessPoolExecutor | ThreadPoolExecutor)
-        self.patience: float | None = PATIENCE if self.may_run_twice else None
+        if self.may_run_twice:
+            self.patience = PATIENCE
         self._settings = packed(session, "the session")
         packed(dict(common), "what all calls have in common")
 
@@ -218,7 +220,7 @@ class Elsewhere(_OnExecutor):
 
     def has_gone(self) -> bool:
         """See `Carrier`. A cluster that is closed may forget futures that it was about to answer: Dask's are such."""
-        return isinstance(self._submit(answer), _Refused)
+        return self.may_run_twice and isinstance(self._submit(answer), _Refused)
 
 
 class _Refused:

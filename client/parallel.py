@@ -7,13 +7,14 @@ submits.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Sized
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from client.exceptions import InvalidRequest
+from client.exceptions import ForkError, InvalidRequest
 from client.jobs import attach_request, request_arguments, several
 from client.pacing import Pacer, Turns
 from client.progress import Row, shown
@@ -92,8 +93,7 @@ class OwnWorkers:
         self.size: int = self._workers.size
         self.look_ahead: int = _LOOK_AHEAD * self.size
         self.refusal: WorkerLost | None = None
-        # Python hears a Ctrl-C that comes in the moment before a wait begins only when the wait ends.
-        self.patience: float | None = 1.0
+        self.patience: float = 1.0
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
         """Raise `SessionClosed` if the workers have gone."""
@@ -174,6 +174,7 @@ class _Source:
         self._done: deque[_Entry] = deque()  # known to be done, in the order in which they were
         self._failure: Exception | None = None  # of the iterable, or of what is no job
         self._is_early = False  # a job could begin if it were not for the rate
+        self._process = os.getpid()
         self.pending: deque[_Entry] = deque()
 
     def refuse_own_worker(self) -> None:
@@ -249,6 +250,10 @@ class _Source:
         try:
             self._note_end(self._news.get(timeout=seconds))
         except Empty:
+            if self._process != os.getpid():
+                raise ForkError(
+                    "these calls are carried out in the parent process: nobody here will end them"
+                ) from None
             if not self._is_early and self._carrier.has_gone():
                 self.stop()
         if self._is_early:
@@ -273,7 +278,9 @@ class _Source:
                 self._held.pop(entry.host, None)
 
     def stop(self) -> None:
-        """Cancel what nobody will take any more."""
+        """Cancel what nobody will take any more, but for the parent of this process, who may."""
+        if self._process != os.getpid():
+            return
         for entry in self.pending:
             if entry.ticket is not None:
                 entry.ticket.cancel()

@@ -46,7 +46,9 @@ class RequestFuture(Future[Result], Generic[Result]):
         self.token: Final = CancelToken()
 
     def cancel(self) -> bool:
-        """Stop the call. Return False only if it is over already."""
+        """Stop the call. Return False only if it is over already, or goes on in the parent of this process."""
+        if self._process != os.getpid():
+            return False
         if super().cancel():
             return True
         if self.done():
@@ -313,12 +315,14 @@ class WorkerPool:
         _refuse_worker_of(self._crew.mark)
 
     def close(self, wait_seconds: float = 5.0) -> None:
-        """Stop all calls, waiting and running, with `SessionClosed`, and end the threads.
+        """Stop all calls, waiting and running, with `SessionClosed`, and end the threads. A forked child has none.
 
         Args:
             wait_seconds: How long to wait for the threads. One that user code holds longer (a body's iterator,
                 a hook) ends by itself when that code returns.
         """
+        if self.process != os.getpid():
+            return  # they go on in the parent; here, a lock that one of them held stays so for ever
         crew = self._crew
         with crew.lock:
             crew.closed = crew.stopped = True

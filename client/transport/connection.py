@@ -68,6 +68,7 @@ class HTTPConnection:
         alert: What the TLS layer failed with when somebody looked without waiting: it says so once, and is at its end
             afterwards.
         reused: True once it has served a request.
+        process: The id of the process that made it.
         turns: How often it was given back to the pool; another number means another user.
     """
 
@@ -91,6 +92,7 @@ class HTTPConnection:
         "is_kernel_timed",
         "key",
         "limits",
+        "process",
         "reused",
         "sock",
         "turns",
@@ -124,6 +126,7 @@ class HTTPConnection:
         self._lock = allocate_lock()
         self._poll: Callable[[int], object] | None = None
         self._glance: Callable[[], object] | None = None
+        self.process: int = os.getpid()
         self.created_at: float = monotonic()
         self.expires_at: float = 0.0
         self.idle_limit: float | None = None
@@ -357,7 +360,11 @@ class HTTPConnection:
 
         The flag goes first: a read that the shutdown wakes returns ``b""``, which without it would look like
         the peer's own close. None only wakes him, who has a flag of his own.
+
+        In a forked child nothing happens: nobody waits there, and the shutdown would end the parent's connection.
         """
+        if self.process != os.getpid():
+            return
         with self._lock:
             if self.closed or self.error is not None:
                 return
