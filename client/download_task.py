@@ -81,6 +81,7 @@ class DownloadTask:
         sha256: Of the whole file, in hex, if the caller asked for it.
         validator: Strong ETag or Last-Modified of the file.
         seconds: From the first request to the final name.
+        limits: The timeouts that are in force.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class DownloadTask:
         self._max_size = session.max_body if max_size is None else max_size
         self._headers = CaseInsensitiveDict(arguments.pop("headers", None) or {})
         limits = Timeouts.of(arguments.pop("timeout", NOT_GIVEN))
-        self._limits = limits.or_else(Timeouts.of(session.timeout)).or_else(DEFAULT_TIMEOUTS)
+        self.limits: Timeouts = limits.or_else(Timeouts.of(session.timeout)).or_else(DEFAULT_TIMEOUTS)
         self._arguments = arguments
         self._url = url
         self._retry = session._options_for(retries=arguments.get("retries", NOT_GIVEN)).retries
@@ -430,8 +431,7 @@ class DownloadTask:
             failure = self._start_again(failure)
             if failure is None:
                 return None
-        total = self._limits.total
-        if isinstance(failure, TotalTimeout) and isinstance(total, float):
+        if isinstance(failure, TotalTimeout) and isinstance(total := self.limits.total, float):
             failure = timeout_error("total", total, "total")  # the last request knew only what was left of it
         try:
             if self._file is not None and self._file.descriptor >= 0 and failure is not None:
@@ -474,15 +474,15 @@ class DownloadTask:
             raise BodyTooLarge(message, limit=self._max_size, received=self.received)
 
     def _remaining(self) -> float | None:
-        total: float | None = self._limits.total  # type: ignore[assignment]  # complete limits
+        total: float | None = self.limits.total  # type: ignore[assignment]  # complete limits
         return None if total is None else max(0.0, self._started + total - monotonic())
 
     def _timeouts(self) -> Timeouts:
         """Return the limits of one request, which has what is left of the download's total."""
         left = self._remaining()
         if left is None:
-            return self._limits
-        return Timeouts(total=max(left, 1e-6)).or_else(self._limits)
+            return self.limits
+        return Timeouts(total=max(left, 1e-6)).or_else(self.limits)
 
 
 def _usable_validator(response: Response) -> str | None:

@@ -19,9 +19,10 @@ from client.download_arguments import arguments_of, check_arguments
 from client.download_plan import StartAgain
 from client.download_results import Download, DownloadResults, FailedDownload
 from client.download_task import DownloadTask
-from client.exceptions import InvalidRequest, RequestException, SessionClosed
+from client.exceptions import InvalidRequest, RequestException, SessionClosed, TotalTimeout
 from client.jobs import attach_request, several
 from client.progress import Row, shown
+from client.timeouts import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -58,10 +59,15 @@ def download(session: Session, progress: Progress, arguments: Mapping[str, Any])
             if show is not None:
                 show(_row(task), ())
 
-        with closing(_Coordinator(session, news, iter((task,)), show and report).results()) as results:
-            for _, error in results:
-                if error is not None:
-                    raise error
+        coordinator = _Coordinator(session, news, iter((task,)), show and report, Deadline(task.limits))
+        try:
+            with closing(coordinator.results()) as results:
+                for _, error in results:
+                    if error is not None:
+                        raise error
+        except TotalTimeout:
+            if not task.is_done:  # the file may have got its name in that very moment
+                raise
     return _finished(task)
 
 
@@ -214,6 +220,7 @@ class _Coordinator:
             stop, as (None, error).
         tasks: The files, drawn as room becomes free.
         report: Called now and then.
+        deadline: Of all of it; the workers may be busy with other work.
     """
 
     def __init__(
@@ -222,12 +229,14 @@ class _Coordinator:
         news: SimpleQueue[Any],
         tasks: Iterator[DownloadTask],
         report: Callable[[], object] | None,
+        deadline: Deadline | None = None,
     ) -> None:
         self._session = session
         self._news = news
         self._tasks = tasks
         self._report = report
         self._report_at = 0.0
+        self._deadline = deadline
         self._limit = LOOK_AHEAD * session._pool().size
         self._waiting: deque[tuple[DownloadTask, Part | None]] = deque()  # None: `DownloadTask.first`
         self._running: dict[DownloadTask, set[RequestFuture[None]]] = {}
@@ -298,18 +307,25 @@ class _Coordinator:
         pool.submit(work, future)
 
     def _wait(self) -> Any:
-        """Return the next piece of news; report while there is none."""
+        """Return the next piece of news; report while there is none.
+
+        Raises:
+            TotalTimeout: There was none until the deadline.
+        """
         while True:
             if self._report is not None and monotonic() >= self._report_at:
                 self._report()
                 # From its end on: however long it takes, there is a look at the news between two of them.
                 self._report_at = monotonic() + PROGRESS_SECONDS
             # Without reports not for ever either: see `client.executors.Carrier`.
-            wait = 1.0 if self._report is None else max(0.0, self._report_at - monotonic())
+            until = monotonic() + 1.0 if self._report is None else self._report_at
+            if self._deadline is not None and self._deadline.expires_at is not None:
+                until = min(until, self._deadline.expires_at)
             try:
-                return self._news.get(timeout=wait)
+                return self._news.get(timeout=max(0.0, until - monotonic()))
             except Empty:
-                pass
+                if self._deadline is not None:
+                    self._deadline.remaining("total", "total")
 
     def _has_ended(self, task: DownloadTask, future: RequestFuture[None]) -> bool:
         """Take note that a worker has let go of *task*; say whether it was the last one."""

@@ -181,3 +181,39 @@ def interrupted_at(file: str, number: int) -> Iterator[None]:
         yield
     finally:
         sys.settrace(before)
+
+
+def test_a_progress_callback_that_is_slow_holds_it_up_and_no_more(
+    session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no time between two calls, each takes longer than that: the ends of the parts are heard all the same."""
+    monkeypatch.setattr(downloads, "PROGRESS_SECONDS", 0.0)
+    done = session.download(origin.url, tmp_path / "out", parts=4, progress=lambda done, total: None)
+
+    assert len(CONTENT) == done.bytes
+
+
+def test_the_total_timeout_holds_also_while_all_workers_are_busy(
+    session: client.Session, origin: RangeServer, tmp_path: Path
+) -> None:
+    """It counts from the call on, not from the moment at which a worker has time for it."""
+    started, over = threading.Semaphore(0), threading.Event()
+
+    def hold(response: client.Response, **_: Any) -> None:
+        started.release()
+        over.wait(10)
+
+    busy = [session.submit("GET", origin.url, hooks={"response": hold}) for _ in range(4)]
+    try:
+        for _ in busy:
+            assert started.acquire(timeout=10)
+        with pytest.raises(client.TotalTimeout) as caught:
+            session.download(origin.url, tmp_path / "out", timeout=client.Timeouts(total=0.3))
+        assert not any(future.done() for future in busy)
+    finally:
+        over.set()
+        for future in busy:
+            future.result()
+
+    assert 0.3 == caught.value.seconds
+    assert [] == list(tmp_path.iterdir())

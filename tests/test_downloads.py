@@ -151,19 +151,6 @@ def test_progress_is_told_on_the_callers_thread(
     assert {threading.current_thread()} == threads
 
 
-def test_a_progress_callback_that_is_slow_holds_it_up_and_no_more(
-    session: client.Session, server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With no time between two calls, each takes longer than that: the ends of the parts are heard all the same."""
-    monkeypatch.setattr("client.downloads.PROGRESS_SECONDS", 0.0)
-    size = 6 * MEBIBYTE
-    done = session.download(
-        f"{server.url}/bytes/{size}", tmp_path / "out", parts=4, progress=lambda done, total: None
-    )
-
-    assert size == done.bytes
-
-
 # -- what servers do wrong ------------------------------------------------------------------------------------
 
 
