@@ -57,6 +57,7 @@ __all__ = ["main"]
 
 USAGE: Final = 2
 CANNOT_WRITE: Final = 23
+UNTRUSTED: Final = 60
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
 #: curl's exit codes (curl(1), "EXIT CODES"); the first class that fits decides.
@@ -68,7 +69,7 @@ EXIT_CODES: Final[tuple[tuple[type[RequestException], int], ...]] = (
     (InvalidRequest, USAGE),
     (NameResolutionError, 6),
     (ProxyError, 97),
-    (SSLError, 60),
+    (SSLError, 35),
     (ConnectError, 7),
     (RemoteDisconnected, 52),
     (ProtocolError, 8),
@@ -111,7 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(error: BaseException) -> int:
-    """Return curl's exit code for *error*."""
+    """Return curl's exit code for *error*; of a TLS handshake, a certificate that is not accepted has its own."""
+    if isinstance(error, SSLError) and hasattr(error.__cause__, "verify_code"):  # ssl.SSLCertVerificationError
+        return UNTRUSTED
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), CANNOT_WRITE)
 
 

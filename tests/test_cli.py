@@ -185,6 +185,7 @@ def test_an_http_error_prints_the_body_and_exits_with_22(
         (["get", "--timeout", "0.1", "SERVER/delay/9"], 28),
         (["get", "--total", "0.1", "SERVER/drip?bytes=99"], 28),
         (["get", "http://127.0.0.1:1/"], 7),
+        (["get", "SERVERS/"], 35),
         (["get", "ftp://example.com/"], 1),
         (["get", "example.com"], 3),
         (["get", "http://a@b@c/"], 3),
@@ -198,7 +199,9 @@ def test_an_http_error_prints_the_body_and_exits_with_22(
 def test_what_goes_wrong_is_one_line_and_curls_exit_status(
     run: Callable[..., Run], server: LoopbackServer, arguments: list[str], status: int
 ) -> None:
-    done = run(*(argument.replace("SERVER", server.url) for argument in arguments))
+    over_tls = server.url.replace("http:", "https:")  # which it does not speak
+    given = (argument.replace("SERVERS", over_tls).replace("SERVER", server.url) for argument in arguments)
+    done = run(*given)
 
     assert (status, True) == (done.status, one_line(done.errors)), done.errors
 
