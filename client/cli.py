@@ -113,9 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def exit_code(error: BaseException) -> int:
     """Return curl's exit code for *error*; of a TLS handshake, a certificate that is not accepted has its own."""
-    if isinstance(error, SSLError) and hasattr(
-        error.__cause__, "verify_code"
-    ):  # ssl.SSLCertVerificationError
+    if isinstance(error, SSLError) and hasattr(error.__cause__, "verify_code"):  # of ssl's own error for that
         return UNTRUSTED
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), CANNOT_WRITE)
 
