@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from client.exceptions import InvalidRequest
 
@@ -65,11 +65,11 @@ def shown(progress: Progress, stream: IO[str] | None = None) -> Iterator[Show | 
         try:
             import rich.progress  # noqa: F401  # is it there?
         except ImportError:
-            with _one_line(stream) as show:
-                yield show
+            display = _one_line
         else:
-            with _bars(stream) as show:
-                yield show
+            display = _bars
+        with display(cast("IO[str]", _Terminal(stream))) as show:
+            yield show
 
 
 @contextlib.contextmanager
@@ -93,6 +93,25 @@ def size_text(count: int) -> str:
     if count < 1024:
         return f"{count} B"
     return f"{count / 1024:.1f} KiB" if count < MEBIBYTE else f"{count / MEBIBYTE:.1f} MiB"
+
+
+class _Terminal:
+    """A terminal that may go away, as one does whose ssh breaks; what nobody can see then stops no work."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _amount(row: Row) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 
 import pytest
@@ -48,6 +50,29 @@ def test_without_rich_there_is_one_line(terminal: Terminal, monkeypatch: pytest.
         show(Row("\x1b[2J", 5, 9), [Row("of no interest", 1, 2)])
 
     assert "\rrequests: 3 requests   \r?[2J: 5 B of 9 B   \r\x1b[K" == terminal.getvalue()
+
+
+@pytest.mark.parametrize("has_rich", [True, False])
+def test_a_terminal_that_goes_away_stops_no_work(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, has_rich: bool
+) -> None:
+    """As one does whose ssh breaks, for a program that goes on without it."""
+    if has_rich:
+        pytest.importorskip("rich", reason="draws the bars")
+    else:
+        monkeypatch.setitem(sys.modules, "rich.progress", None)
+
+    def gone(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with shown(True, terminal) as show:
+        assert show is not None
+        show(Row("0 done", 1, 9), [Row("data", 1, 9)])
+        monkeypatch.setattr(terminal, "write", gone)
+        monkeypatch.setattr(terminal, "flush", gone)
+        show(Row("1 done", 9, 9), ())
+
+    assert "1 done" not in terminal.getvalue()
 
 
 def test_what_is_no_terminal_stays_clean() -> None:
