@@ -271,8 +271,12 @@ def _complain(problem: object, code: int) -> int:
 
 
 def _say(line: str) -> None:
-    """Print a line to standard error, if there is one: with `2>&-`, print() would take standard output for it."""
+    """Print a line to standard error, if there is one: with `2>&-`, print() would take standard output for it.
+
+    That nobody takes it (a full disk, a pipe that was closed) makes no failure of what was done.
+    """
     if sys.stderr is not None:
         # A server's words may be in it, and must not move the cursor.
         shown = "".join(character if character.isprintable() else "?" for character in line)
-        print(shown, file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(shown, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -124,6 +125,19 @@ def test_without_standard_error_nothing_is_said(server: LoopbackServer, tmp_path
     run = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, timeout=30, check=False)
 
     assert (22, b"", b"") == (run.returncode, run.stdout, run.stderr)
+
+
+def test_a_standard_error_that_takes_nothing_changes_no_status(
+    server: LoopbackServer, tmp_path: Path
+) -> None:
+    """A log on a disk that is full, a pipe whose reader has gone: the file is there all the same."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = ["-m", "client", "download", f"{server.url}/bytes/5", "-o", str(tmp_path)]
+    with os.fdopen(writer, "wb") as nobody:
+        run = subprocess.run([sys.executable, *command], stderr=nobody, timeout=30, check=False)
+
+    assert (0, 5) == (run.returncode, (tmp_path / "5").stat().st_size)
 
 
 @pytest.mark.parametrize("resume", [True, False])
