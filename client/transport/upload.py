@@ -243,7 +243,7 @@ class _Upload:
         frame, push, on_sent = self._connection.engine.frame_data, self._push, self._call.on_sent
         done, listen_at = 0, monotonic() + _LISTEN_SECONDS
         for piece in pieces:
-            if not piece:
+            if not len(piece):  # not its truth: a zero of numpy's is false, and None is no empty piece
                 continue  # an empty chunk would end a chunked body (RFC 9112 section 7.1)
             if (now := monotonic()) > listen_at:
                 listen_at = now + _LISTEN_SECONDS

@@ -98,6 +98,30 @@ def test_an_iterator_is_sent_chunk_by_chunk_without_its_empty_pieces(
     assert conversation.requests[0].endswith(b"\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n")
 
 
+def test_a_piece_is_empty_by_its_length_alone(scripted_server: ScriptedServer, pool: ConnectionPool) -> None:
+    """A body of the caller's own may yield arrays that say of a zero that it is false; left out, nobody would notice."""
+
+    class Zero(bytes):
+        def __bool__(self) -> bool:
+            return False
+
+    conversation = scripted_server.script(Expect(until=b"0\r\n\r\n"), Send(OK), Hold())
+
+    pool.round_trip(a_request(scripted_server.url, "POST", Pieces(b"ab", Zero(b"\0"), b"c")), a_call()).read()
+
+    assert conversation.requests[0].endswith(b"\r\n\r\n2\r\nab\r\n1\r\n\0\r\n1\r\nc\r\n0\r\n\r\n")
+
+
+def test_what_has_no_length_is_no_empty_piece(scripted_server: ScriptedServer, pool: ConnectionPool) -> None:
+    """Where a body of the caller's own yields None, something went wrong; what came before it is not the whole."""
+    scripted_server.script(ExpectClosed(silently=False))
+
+    with pytest.raises(TypeError):
+        pool.round_trip(a_request(scripted_server.url, "POST", Pieces(b"ab", None)), a_call())  # type: ignore[arg-type]  # wrong
+
+    assert 0 == pool._slots
+
+
 def test_trailers_follow_the_body_and_are_asked_for_when_it_is_sent(
     scripted_server: ScriptedServer, pool: ConnectionPool
 ) -> None:
