@@ -7,6 +7,7 @@ workers have let go before its folder is put in order.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager, suppress
@@ -19,7 +20,7 @@ from client.download_arguments import arguments_of, check_arguments
 from client.download_plan import StartAgain
 from client.download_results import Download, DownloadResults, FailedDownload
 from client.download_task import DownloadTask
-from client.exceptions import InvalidRequest, RequestException, SessionClosed, TotalTimeout
+from client.exceptions import ForkError, InvalidRequest, RequestException, SessionClosed, TotalTimeout
 from client.jobs import attach_request, several
 from client.progress import Row, shown
 from client.timeouts import Deadline
@@ -242,6 +243,7 @@ class _Coordinator:
         self._running: dict[DownloadTask, set[RequestFuture[None]]] = {}
         self._failures: dict[DownloadTask, BaseException] = {}
         self._busy = 0
+        self._process = os.getpid()
 
     def results(
         self, so_far: Callable[[], str] | None = None
@@ -311,12 +313,15 @@ class _Coordinator:
 
         Raises:
             TotalTimeout: There was none until the deadline.
+            ForkError: This is a child that was forked meanwhile.
         """
         while True:
             if self._report is not None and monotonic() >= self._report_at:
                 self._report()
                 # From its end on: however long it takes, there is a look at the news between two of them.
                 self._report_at = monotonic() + PROGRESS_SECONDS
+            if self._process != os.getpid():
+                raise ForkError("this download is carried out in the parent process: nobody here will end it")
             # Without reports not for ever either: see `client.executors.Carrier`.
             until = monotonic() + 1.0 if self._report is None else self._report_at
             if self._deadline is not None and self._deadline.expires_at is not None:
@@ -357,8 +362,11 @@ class _Coordinator:
     def _stop(self) -> None:
         """Cancel everything; leave each folder in order, here or where the last worker lets go after `PATIENCE`.
 
-        Not by the news: of what interrupted us, the last one may have been taken and not understood.
+        Not by the news: of what interrupted us, the last one may have been taken and not understood. And not in a
+        forked child: its parent's files are under way.
         """
+        if self._process != os.getpid():
+            return
         settled: SimpleQueue[DownloadTask] = SimpleQueue()
         for running in self._running.values():
             for future in running:

@@ -77,6 +77,41 @@ def test_a_child_that_was_forked_meanwhile_does_not_keep_the_name(tmp_path: Path
     assert {"out": b"content"} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no children")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_that_goes_on_or_leaves_touches_no_file_of_its_parent(
+    origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a copy of all that the parent knows; but the workers, who write the files, are the parent's alone."""
+    monkeypatch.setattr(downloads, "PROGRESS_SECONDS", 0.0)
+    parent, children = os.getpid(), list[int]()
+    seen = {0, 3 * len(CONTENT)}  # nothing has begun, nothing is left to do
+
+    def progress(done: int, total: int | None) -> None:
+        if os.getpid() == parent and done not in seen and len(children) < 10:
+            seen.add(done)
+            children.append(os.fork())
+            if not children[-1]:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(10)  # of a child that waits for its parent's workers
+                if len(children) % 2:
+                    raise SystemExit
+
+    with no_leaks(), client.Session(workers=1, trust_env=False, timeout=10) as session:
+        jobs = [(origin.url, tmp_path / name) for name in "abc"]
+        try:
+            results = session.download_many(jobs, parts=4, resume=False, progress=progress)
+        except (SystemExit, client.ForkError):
+            os._exit(7)
+        if os.getpid() != parent:
+            os._exit(1)
+        how = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+    assert ([], 3) == (results.failed, len(results.done))
+    assert {7} == set(how)
+    assert ["a", "b", "c"] == sorted(path.name for path in tmp_path.iterdir())
+
+
 def test_a_disk_that_becomes_read_only_keeps_no_name_from_a_later_download(
     session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
