@@ -78,7 +78,7 @@ class Downloads:
         Raises:
             InvalidRequest: What stands in *jobs* is no job, or *jobs* is a single one. What has to travel to another
                 process cannot be pickled.
-            SessionClosed: The session was closed meanwhile.
+            SessionClosed: The session was closed meanwhile, and did the work; what other processes do goes on.
             RuntimeError: As `download`.
         """
         from client.downloads import download_many

@@ -53,7 +53,7 @@ def run_downloads(
 
     Raises:
         InvalidRequest: It is no executor, or what has to travel cannot be pickled.
-        SessionClosed: The session was closed meanwhile.
+        SessionClosed: The session was closed meanwhile, and *executor* has threads of this process.
         RuntimeError: Called on a thread of *executor*.
     """
     carrier = carrier_for(session, executor, "download", common, None)

@@ -41,7 +41,7 @@ PATIENCE: Final = 5.0
 
 
 class Ticket(Protocol):
-    """A call that was handed over; `client.workers.RequestFuture` is one, and `Outcome`."""
+    """A call that was handed over; `client.workers.RequestFuture` is one, and `WorkerTicket`."""
 
     def done(self) -> bool:
         """Say whether `result` returns at once."""

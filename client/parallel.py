@@ -19,7 +19,7 @@ from client.jobs import attach_request, request_arguments, several
 from client.pacing import Pacer, Turns
 from client.progress import Row, shown
 from client.url import parse_url
-from client.workers import Outcome
+from client.workers import WorkerTicket
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -104,9 +104,9 @@ class OwnWorkers:
 
         if self._turns is not None:
             return self._turns.submit(call)
-        outcome = Outcome()
-        self._workers.hand_over(call, outcome)
-        return outcome
+        ticket = WorkerTicket()
+        self._workers.hand_over(call, ticket)
+        return ticket
 
     def until_due(self) -> float:
         """Return 0.0: a worker waits by itself, where stopping the call wakes it."""

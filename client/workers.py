@@ -24,7 +24,7 @@ from client.transport.cancel import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Outcome", "RequestFuture", "WorkerPool"]
+__all__ = ["RequestFuture", "WorkerPool", "WorkerTicket"]
 
 Result = TypeVar("Result")
 
@@ -92,8 +92,8 @@ class RequestFuture(Future[Result], Generic[Result]):
             _refuse_worker_of(self._mark)
 
 
-class Outcome:
-    """What a call ended with, for somebody who is told that it has: a future that nobody can wait for.
+class WorkerTicket:
+    """What a call ends with, for somebody who is told that it has: a future that nobody can wait for.
 
     A future has a condition and a queue of those who wait for it, which costs as much as all else between `map` and a
     worker.
@@ -105,7 +105,7 @@ class Outcome:
         """Be open."""
         self._lock = allocate_lock()
         self._is_done = False
-        self._tell: Callable[[Outcome], object] | None = None
+        self._tell: Callable[[WorkerTicket], object] | None = None
         self.token: Final = CancelToken()
 
     def done(self) -> bool:
@@ -129,7 +129,7 @@ class Outcome:
         finally:
             del error, self  # the traceback holds this frame, and the error the traceback
 
-    def add_done_callback(self, function: Callable[[Outcome], object], /) -> None:
+    def add_done_callback(self, function: Callable[[WorkerTicket], object], /) -> None:
         """Have *function* called, on any thread, once the call is over. There can be one."""
         with self._lock:
             if not self._is_done:
@@ -165,10 +165,10 @@ class _Crew:
     def __init__(self) -> None:
         self.mark = object()  # what a thread is known by as a worker of this pool
         self.lock = threading.Lock()
-        self.jobs: SimpleQueue[tuple[RequestFuture[Any] | Outcome, Callable[[CancelToken], Any]] | None] = (
-            SimpleQueue()
-        )
-        self.running: set[RequestFuture[Any] | Outcome] = set()
+        self.jobs: SimpleQueue[
+            tuple[RequestFuture[Any] | WorkerTicket, Callable[[CancelToken], Any]] | None
+        ] = SimpleQueue()
+        self.running: set[RequestFuture[Any] | WorkerTicket] = set()
         self.threads: set[threading.Thread] = set()
         self.queued = 0
         self.idle = 0
@@ -216,7 +216,7 @@ class _Crew:
                 del job, future, function  # while it waits, a thread keeps no response alive
 
 
-def _carry_out(future: RequestFuture[Any] | Outcome, function: Callable[[CancelToken], Any]) -> None:
+def _carry_out(future: RequestFuture[Any] | WorkerTicket, function: Callable[[CancelToken], Any]) -> None:
     """Run *function* unless its future was cancelled before it began; set the future either way."""
     if not future.set_running_or_notify_cancel():
         return
@@ -225,7 +225,10 @@ def _carry_out(future: RequestFuture[Any] | Outcome, function: Callable[[CancelT
         result = function(future.token)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits for the future
         future.set_exception(error)
-        del future, function  # as in `Outcome.result`; what was put off until its turn holds the future too
+        del (
+            future,
+            function,
+        )  # as in `WorkerTicket.result`; what was put off until its turn holds the future too
     else:
         future.set_result(result)
 
@@ -287,7 +290,9 @@ class WorkerPool:
         self.hand_over(function, future)
         return future
 
-    def hand_over(self, function: Callable[[CancelToken], Any], future: RequestFuture[Any] | Outcome) -> None:
+    def hand_over(
+        self, function: Callable[[CancelToken], Any], future: RequestFuture[Any] | WorkerTicket
+    ) -> None:
         """Have a worker call *function* with the stop switch of *future*, and set that.
 
         Raises:

@@ -9,44 +9,44 @@ import pytest
 
 import client
 from client.transport.cancel import CancelToken
-from client.workers import Outcome, WorkerPool
+from client.workers import WorkerPool, WorkerTicket
 
 
 @pytest.mark.parametrize("error", [None, ValueError("no"), KeyboardInterrupt()])
 @pytest.mark.parametrize("is_late", [False, True])
 def test_the_consumer_is_told_once(error: BaseException | None, is_late: bool) -> None:
-    told: list[Outcome] = []
-    outcome, is_over = Outcome(), threading.Event()
+    told: list[WorkerTicket] = []
+    ticket, is_over = WorkerTicket(), threading.Event()
 
     def call(token: CancelToken) -> str:
         if error is not None:
             raise error
         return "result"
 
-    def tell(outcome: Outcome) -> None:
-        told.append(outcome)
+    def tell(ticket: WorkerTicket) -> None:
+        told.append(ticket)
         is_over.set()
 
     pool = WorkerPool(1)
     try:
         if not is_late:
-            outcome.add_done_callback(tell)
-        pool.hand_over(call, outcome)
+            ticket.add_done_callback(tell)
+        pool.hand_over(call, ticket)
         if is_late:
             pool.submit(lambda token: None).result()  # after the other: there is one worker
-            assert outcome.done()
-            outcome.add_done_callback(tell)
+            assert ticket.done()
+            ticket.add_done_callback(tell)
         assert is_over.wait(5)
     finally:
         pool.close()
 
-    assert [outcome] == told
-    assert not outcome.cancel(), "it is over"
+    assert [ticket] == told
+    assert not ticket.cancel(), "it is over"
     if error is None:
-        assert "result" == outcome.result()
+        assert "result" == ticket.result()
     else:
         with pytest.raises(type(error)) as caught:
-            outcome.result()
+            ticket.result()
         assert caught.value is error
 
 
@@ -54,9 +54,9 @@ def test_one_that_was_cancelled_or_outlived_the_pool_never_begins() -> None:
     begun: list[str] = []
     pool = WorkerPool(1)
     pool.submit(lambda token: token.sleep(60))  # until the pool is closed
-    cancelled, closed = Outcome(), Outcome()
-    for outcome in (cancelled, closed):
-        pool.hand_over(lambda token: begun.append("begun"), outcome)
+    cancelled, closed = WorkerTicket(), WorkerTicket()
+    for ticket in (cancelled, closed):
+        pool.hand_over(lambda token: begun.append("begun"), ticket)
 
     assert cancelled.cancel()
     pool.close()
@@ -67,4 +67,4 @@ def test_one_that_was_cancelled_or_outlived_the_pool_never_begins() -> None:
         closed.result()
     assert not begun
     with pytest.raises(client.SessionClosed):
-        pool.hand_over(lambda token: None, Outcome())
+        pool.hand_over(lambda token: None, WorkerTicket())
