@@ -68,3 +68,21 @@ def test_one_that_was_cancelled_or_outlived_the_pool_never_begins() -> None:
     assert not begun
     with pytest.raises(client.SessionClosed):
         pool.hand_over(lambda token: None, WorkerTicket())
+
+
+def test_a_stop_may_come_while_the_same_thread_stops() -> None:
+    """The garbage collector ends a `map` that nobody has any more, and may do so wherever something is allocated."""
+
+    class Blocked:
+        def abort(self, error: BaseException) -> None:
+            second.append(token.cancel(CancelledError("collected")))
+
+    second: list[bool] = []
+    token = CancelToken()
+    token.attach(Blocked())
+    stopping = threading.Thread(target=token.cancel, args=(client.SessionClosed("closed"),), daemon=True)
+    stopping.start()
+    stopping.join(10)
+
+    assert [False] == second
+    assert isinstance(token.error, client.SessionClosed)

@@ -37,6 +37,8 @@ class CancelToken:
 
     def cancel(self, error: BaseException) -> bool:
         """Stop the call with *error*; return False if it had been stopped before."""
+        if self.error is not None:
+            return False  # before the lock: the garbage collector may end a `map` while this thread stops its calls
         with self._lock:
             if self.error is not None:
                 return False

@@ -363,10 +363,10 @@ class HTTPConnection:
 
         In a forked child nothing happens: nobody waits there, and the shutdown would end the parent's connection.
         """
-        if self.process != os.getpid():
-            return
+        if self.process != os.getpid() or self._is_over():
+            return  # before the lock: the garbage collector may come by while this very thread holds it
         with self._lock:
-            if self.closed or self.error is not None:
+            if self._is_over():
                 return
             self.error = error
             try:
@@ -374,6 +374,9 @@ class HTTPConnection:
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
             except OSError:
                 pass  # not connected any more, so nobody can be blocked in it
+
+    def _is_over(self) -> bool:
+        return self.closed or self.error is not None
 
     def close(self) -> None:
         """Close the descriptor; for the owner only. Idempotent."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from _thread import allocate_lock
+from _thread import RLock
 from typing import TYPE_CHECKING, Final
 
 from client.exceptions import ConnectError
@@ -41,7 +41,7 @@ class Waiter:
         """Hold both; sockets are opened on entering."""
         self._budget = budget
         self._cancel = cancel
-        self._lock = allocate_lock()
+        self._lock = RLock()  # the garbage collector may come by and stop the call while this thread holds it
         self._closed = False
 
     def __enter__(self) -> Self:
