@@ -225,10 +225,8 @@ def _carry_out(future: RequestFuture[Any] | WorkerTicket, function: Callable[[Ca
         result = function(future.token)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits for the future
         future.set_exception(error)
-        del (
-            future,
-            function,
-        )  # as in `WorkerTicket.result`; what was put off until its turn holds the future too
+        # As in `WorkerTicket.result`; a function that was put off until its turn holds the future too.
+        del future, function
     else:
         future.set_result(result)
 
