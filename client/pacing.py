@@ -6,7 +6,7 @@ The law of the room: beginnings are spread evenly, and time that nobody used is 
 from __future__ import annotations
 
 import re
-from _thread import allocate_lock
+from _thread import TIMEOUT_MAX, allocate_lock
 from collections import deque
 from functools import partial
 from time import monotonic
@@ -40,7 +40,7 @@ class Pacer:
     def __init__(self, rate: Any) -> None:
         """Let the first one begin at once."""
         found = _RATE.fullmatch(rate) if isinstance(rate, str) else None
-        if found is None or not float(found[1]):
+        if found is None or _SECONDS_OF[found[2]] > float(found[1]) * TIMEOUT_MAX:
             raise InvalidRequest(f'rate={rate!r}: expected a number and a unit of time, such as "100/s"')
         self._interval = _SECONDS_OF[found[2]] / float(found[1])
         self._lock = allocate_lock()

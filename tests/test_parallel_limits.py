@@ -151,7 +151,7 @@ def test_a_rate_is_kept_however_many_jobs_fail_at_once(name: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"per_host": 0}, {"per_host": "1"}, {"per_host": True}, {"rate": "fast"}, {"rate": "0/s"}, {"rate": "1/d"}, {"rate": 5}],
+    [{"per_host": 0}, {"per_host": "1"}, {"per_host": True}, {"rate": "fast"}, {"rate": "0/s"}, {"rate": "0.0000001/h"}, {"rate": "1/d"}, {"rate": 5}],
 )  # fmt: skip
 @BOTH
 def test_limits_that_make_no_sense_are_refused(name: str, arguments: dict[str, Any]) -> None:

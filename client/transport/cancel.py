@@ -7,7 +7,7 @@ that is closed twice may belong to somebody else by then.
 
 from __future__ import annotations
 
-from _thread import LockType, allocate_lock
+from _thread import LockType, RLock, allocate_lock
 from typing import Protocol
 
 __all__ = ["Abortable", "Alarm", "CancelToken"]
@@ -31,14 +31,13 @@ class CancelToken:
 
     def __init__(self) -> None:
         """Start with nothing to stop."""
-        self._lock = allocate_lock()
+        # The garbage collector may end a forgotten `map`, and stop its calls, while this thread holds it.
+        self._lock = RLock()
         self._target: Abortable | None = None
         self.error: BaseException | None = None
 
     def cancel(self, error: BaseException) -> bool:
         """Stop the call with *error*; return False if it had been stopped before."""
-        if self.error is not None:
-            return False  # before the lock: the garbage collector may end a `map` while this thread stops its calls
         with self._lock:
             if self.error is not None:
                 return False
@@ -54,9 +53,10 @@ class CancelToken:
             BaseException: The call was cancelled before; `error` is raised.
         """
         with self._lock:
-            if self.error is None:
-                self._target = target
+            self._target = target
+            if self.error is None:  # looked at last: whoever stops the call now finds the target
                 return
+            self._target = None
         raise self.error
 
     def detach(self) -> None:

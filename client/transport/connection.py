@@ -17,7 +17,7 @@ import signal
 import socket
 import struct
 import sys
-from _thread import allocate_lock
+from _thread import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -123,7 +123,7 @@ class HTTPConnection:
         self.is_kernel_timed: bool = _HAS_KERNEL_TIMEOUTS and _waits_in_kernel(sock) and not _has_timer()
         self._receive_limit: float | None = None
         self._send_limit: float | None = None
-        self._lock = allocate_lock()
+        self._lock = RLock()  # as in `CancelToken`
         self._poll: Callable[[int], object] | None = None
         self._glance: Callable[[], object] | None = None
         self.process: int = os.getpid()
@@ -363,10 +363,10 @@ class HTTPConnection:
 
         In a forked child nothing happens: nobody waits there, and the shutdown would end the parent's connection.
         """
-        if self.process != os.getpid() or self._is_over():
-            return  # before the lock: the garbage collector may come by while this very thread holds it
+        if self.process != os.getpid():
+            return
         with self._lock:
-            if self._is_over():
+            if self.closed or self.error is not None:
                 return
             self.error = error
             try:
@@ -374,9 +374,6 @@ class HTTPConnection:
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
             except OSError:
                 pass  # not connected any more, so nobody can be blocked in it
-
-    def _is_over(self) -> bool:
-        return self.closed or self.error is not None
 
     def close(self) -> None:
         """Close the descriptor; for the owner only. Idempotent."""

@@ -41,7 +41,7 @@ class Waiter:
         """Hold both; sockets are opened on entering."""
         self._budget = budget
         self._cancel = cancel
-        self._lock = RLock()  # the garbage collector may come by and stop the call while this thread holds it
+        self._lock = RLock()  # as in `CancelToken`
         self._closed = False
 
     def __enter__(self) -> Self:
