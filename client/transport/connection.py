@@ -68,7 +68,7 @@ class HTTPConnection:
         alert: What the TLS layer failed with when somebody looked without waiting: it says so once, and is at its end
             afterwards.
         reused: True once it has served a request.
-        process: The id of the process that made it.
+        process: The id of the process that made it, for `abort`; the pool compares *generation*, which costs no call.
         turns: How often it was given back to the pool; another number means another user.
     """
 
