@@ -292,15 +292,23 @@ class HTTPConnection:
         elif not flag:
             self._limit_receive(0.0)  # whoever waits next sets another limit
 
-    def send_span_ready(self, span: FileSpan, start: int) -> int:
-        """As `send_ready`, for what *span* has from its *start*-th byte on; after ``set_blocking(False)``.
+    def is_paced(self) -> bool:
+        """Say whether the kernel spreads this connection's packets over time, as BBR has it do; Linux only."""
+        try:
+            name = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+        except (AttributeError, OSError):  # another system; a Unix socket
+            return False
+        return name.startswith(b"bbr")
+
+    def send_span_ready(self, span: FileSpan, start: int, most: int) -> int:
+        """As `send_ready`, for up to *most* bytes of *span* from its *start*-th on; after ``set_blocking(False)``.
 
         Raises:
             InvalidBody: The file ends before the span does.
             OSError: As `FileSpan.send`.
         """
         try:
-            return span.send(self.sock, start)
+            return span.send(self.sock, start, most)
         except BlockingIOError:
             return 0
 

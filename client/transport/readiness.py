@@ -62,9 +62,14 @@ def glance(descriptor: int, poll: Callable[[int], object]) -> Callable[[], objec
     stand in line for the lock, each time wakes one of them for nothing: with eight, a seventh of what a small request
     costs. So with several threads poll(2) is called by way of ctypes, which keeps the lock if it is told to.
     """
-    threading = sys.modules.get("threading")
-    made = None if threading is None or threading.active_count() < 2 else _poll_under_lock()
+    made = _poll_under_lock() if has_threads() else None
     return partial(poll, 0) if made is None else made(descriptor)
+
+
+def has_threads() -> bool:
+    """Say whether other threads of Python's may stand in line for its lock; who loads no threading has none."""
+    threading = sys.modules.get("threading")
+    return threading is not None and threading.active_count() > 1
 
 
 @cache
