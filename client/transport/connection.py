@@ -300,15 +300,15 @@ class HTTPConnection:
             return False
         return name.startswith(b"bbr")
 
-    def send_span_ready(self, span: FileSpan, start: int, most: int) -> int:
-        """As `send_ready`, for up to *most* bytes of *span* from its *start*-th on; after ``set_blocking(False)``.
+    def send_span_ready(self, span: FileSpan, start: int, count: int) -> int:
+        """As `send_ready`, for *count* bytes of *span* from its *start*-th on; after ``set_blocking(False)``.
 
         Raises:
             InvalidBody: The file ends before the span does.
             OSError: As `FileSpan.send`.
         """
         try:
-            return span.send(self.sock, start, most)
+            return span.send(self.sock, start, count)
         except BlockingIOError:
             return 0
 

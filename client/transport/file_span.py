@@ -43,25 +43,23 @@ class FileSpan:
         """Return the number of bytes."""
         return self._length
 
-    def send(self, sock: socket.socket, start: int, most: int) -> int:
+    def send(self, sock: socket.socket, start: int, count: int) -> int:
         """Let the kernel send the bytes from the *start*-th on; return how many it took, at least 1.
 
         Args:
             sock: A plain socket whose descriptor does not block.
             start: How many bytes of the span are sent already.
-            most: How many bytes to offer, at least 1; of fewer that are left, all.
+            count: How many to offer from there, at least 1 and no more than are left.
 
         Raises:
             InvalidBody: The file ends before the span does.
             BlockingIOError: The kernel takes nothing now.
             OSError: The connection broke, or no file of this kind can be sent so; `read` tells which.
         """
-        count = os.sendfile(
-            sock.fileno(), self._descriptor, self._offset + start, min(most, self._length - start)
-        )
-        if not count:
+        taken = os.sendfile(sock.fileno(), self._descriptor, self._offset + start, count)
+        if not taken:
             raise self._cut(start)
-        return count
+        return taken
 
     def read(self, start: int) -> bytes:
         """Return the rest of the bytes, from the *start*-th on.

@@ -324,9 +324,9 @@ class _Upload:
         try:
             while done < len(span):
                 is_fast = self.sent - self._full_at >= _SLOW_BYTES
-                most = min(len(span) - done, _PACKET if by_packets and is_fast else len(span))
+                offered = min(len(span) - done, _PACKET if by_packets and is_fast else len(span))
                 try:
-                    count = connection.send_span_ready(span, done, most)
+                    count = connection.send_span_ready(span, done, offered)
                 except InvalidBody:
                     raise
                 except OSError:
@@ -334,7 +334,7 @@ class _Upload:
                     return self._push([span.read(done)])
                 self.sent += count
                 done += count
-                if count < most:  # so it is full: to offer it more before it has room is work for nothing
+                if count < offered:  # so it is full: to offer it more before it has room is work for nothing
                     self._full_at = self.sent
                     if not self._wait_for_room():
                         return False
