@@ -11,9 +11,7 @@ there are two.
 
 Baselines: the loop that every program writes, over a bare connection of http.client; bare loops of splice, one for each
 part, which know where the body ends; and a bare loop of pwrite without any network, the least that a new file costs.
-Where the bare loops do not have what is wanted, no client on this kernel does that writes pages of 4 KiB; the notes
-below the tables say it. (Huge ones under a file on tmpfs, by MADV_COLLAPSE before it is written, gave 4 times aria2c's
-rate where the memory was warm, and 1.1 times where a hypervisor had taken it back and had to bring it first.)
+The notes below the tables say what the bare loops have of what is wanted.
 
 256 MiB, or 64 MiB with --quick. The limited rate is 2 MiB a second and connection, of which nginx sends the first
 second's at once.
@@ -164,7 +162,7 @@ def make_room(path: Path, size: int) -> None:
     """Remove the file, and take and leave twice its memory.
 
     A virtual machine gives free memory back to its host within seconds. Whoever is the next to need it would pay for that,
-    three times what he pays else, and it is chance who that is.
+    300 us a MiB more than the 400 or so that he pays else, and it is chance who that is.
     """
     path.unlink(missing_ok=True)
     with mmap.mmap(-1, 2 * size * MEBIBYTE) as memory:
