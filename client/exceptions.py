@@ -268,7 +268,7 @@ class SessionClosed(ConnectionError):
 
 
 class ForkError(ConnectionError):
-    """The response belongs to the parent process; its connection cannot be read after a fork."""
+    """The call belongs to the parent process; a child neither sends nor reads on its connection."""
 
 
 class WorkerLost(ConnectionError, RuntimeError):

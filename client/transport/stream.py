@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from client import protocol
 from client.exceptions import (
     ChunkedEncodingError,
-    ForkError,
     IncompleteBody,
     ProtocolError,
     RemoteDisconnected,
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from client.transport.owner import Owner
     from client.transport.splice import Pipe
     from client.transport.wire import ConnectionInfo
 
@@ -56,7 +54,6 @@ class ResponseStream(Answer):
     status: int
     reused: bool
     _head: protocol.Response | protocol.InformationalResponse
-    owner: Owner
     stamps: tuple[float, float, float, float]  # monotonic seconds of start, connection, request sent, head
     _lines: bytes  # the head's field lines in lower case
     _buffer: bytes | memoryview = b""
@@ -205,7 +202,7 @@ class ResponseStream(Answer):
         connection, deadline = self.connection, self.call.deadline
         engine = connection.engine
         while not self._finished:
-            self._check_process()
+            self.check_process()
             if engine.their_state is protocol.SWITCHED_PROTOCOL:
                 return b""
             run = engine.passthrough_available()
@@ -227,7 +224,7 @@ class ResponseStream(Answer):
         engine = self.connection.engine
         if self._finished:  # and the connection may be another call's by now
             raise StreamConsumedError("another thread closed the response")
-        self._check_process()
+        self.check_process()
         run = engine.passthrough_available()
         count = self.connection.receive_into(view, size, self.call.deadline)
         if count:
@@ -267,10 +264,6 @@ class ResponseStream(Answer):
             # What came before the fault is delivered first; the next read raises it.
             self._failed(error)
         return b"".join(parts) if parts else data
-
-    def _check_process(self) -> None:
-        if self.owner.is_foreign(self.connection):
-            raise ForkError("this response belongs to the parent process: its connection is not ours")
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
@@ -444,7 +437,7 @@ class ResponseStream(Answer):
             ProtocolError: The peer switched to nothing; the connection is still an HTTP one.
             ForkError: The response belongs to the parent process.
         """
-        self._check_process()
+        self.check_process()
         engine = self.connection.engine
         if self._finished or engine.their_state is not protocol.SWITCHED_PROTOCOL:
             raise ProtocolError("the peer did not switch protocols, so there is no stream to hand over")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from client import protocol
 from client.exceptions import (
     ConnectionError,  # requests' name
+    ForkError,
     InvalidBody,
     InvalidRequest,
     ProtocolError,
@@ -26,6 +27,7 @@ from client.transport.readiness import has_threads
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from client.transport.owner import Owner
     from client.transport.wire import Body, Call, WireRequest
     from client.url import URL
 
@@ -56,7 +58,7 @@ class Answer:
     """The final response of one exchange, being waited for; `ResponseStream` adds how it is read.
 
     There is one for each request, so it has no ``__init__``, and defaults that cost it nothing: whoever makes one sets
-    ``connection`` and ``call``.
+    ``connection``, ``call`` and ``owner``.
 
     Attributes:
         head: The `Response`, or the `InformationalResponse` with 101; None until it is there.
@@ -67,6 +69,7 @@ class Answer:
 
     connection: HTTPConnection
     call: Call
+    owner: Owner
     head: protocol.Response | protocol.InformationalResponse | None = None
     started: bool = False
     closed: bool = False
@@ -80,9 +83,11 @@ class Answer:
             RemoteDisconnected: It closed first.
             SSLError: It refused us in the TLS layer, for want of a client certificate perhaps.
             ReadTimeout, TotalTimeout: It stayed silent.
+            ForkError: It answers the parent process.
         """
         connection = self.connection
         while self.head is None:
+            self.check_process()
             data = b"" if self.closed else connection.receive(RECEIVE_SIZE, self.call.deadline)
             if not data:
                 raise connection.alert or RemoteDisconnected(
@@ -95,6 +100,7 @@ class Answer:
 
     def has_come(self) -> bool:
         """Take in what has arrived, without blocking; say whether sending should stop."""
+        self.check_process()
         data = self.connection.receive_ready()
         if data is None:
             return False
@@ -119,6 +125,14 @@ class Answer:
                 return False
         deadline.remaining("read", "continue")
         return True
+
+    def check_process(self) -> None:
+        """Raise ForkError in a child of the process whose exchange it is: a callback forked it, or a signal handler.
+
+        Two processes on one connection would mix two requests, and take each other's answer.
+        """
+        if self.owner.is_foreign(self.connection):
+            raise ForkError("this request belongs to the parent process: its connection is not ours")
 
     def _take(self, data: bytes) -> None:
         """Feed the engine and advance to the final head, past any 1xx."""
@@ -154,6 +168,7 @@ def send(connection: HTTPConnection, request: WireRequest, call: Call, answer: A
         InvalidRequest: The head cannot be framed; nothing was sent.
         InvalidBody: The body is longer or shorter than announced.
         WriteTimeout, TotalTimeout: The peer took nothing in time; ``bytes_sent`` is exact.
+        ForkError: The body's iterator or a callback forked, and this is the child.
         Exception: Whatever the body's iterator raises.
     """
     if not connection.reused and connection.has_spoken():
@@ -289,6 +304,7 @@ class _Upload:
         for part in parts:
             left += len(part)  # half of what `sum(map(len, parts))` costs
         while left:
+            self._answer.check_process()
             try:
                 count = connection.send_ready(parts)
             except OSError as error:
@@ -325,6 +341,7 @@ class _Upload:
             while done < len(span):
                 is_fast = self.sent - self._full_at >= _SLOW_BYTES
                 offered = min(len(span) - done, _PACKET if by_packets and is_fast else len(span))
+                self._answer.check_process()
                 try:
                     count = connection.send_span_ready(span, done, offered)
                 except InvalidBody:

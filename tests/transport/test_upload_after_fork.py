@@ -1,0 +1,123 @@
+"""A callback of an upload forks, and the child goes on: it sends nothing on its parent's connection, and reads nothing.
+
+Each child here ends before its parent goes on, so that whatever it sent would stand in front of the parent's bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client import ForkError, Session
+from tests.scripted_server import Expect, Hold, ScriptedServer, Send
+from tests.transport.exchanging import OK
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+SIZE = 3 << 20
+FORK_ERROR = 7
+
+
+class Family:
+    """Runs one call, in the middle of which `fork` was called, in parent and child."""
+
+    def __init__(self) -> None:
+        self.children: list[int] = []
+
+    def fork(self, *_: Any) -> None:
+        """Go on as two; the parent once its child has ended. From the second time on nothing happens."""
+        if not self.children:
+            self.children.append(os.fork())
+            if self.children[0]:
+                self.status = os.waitstatus_to_exitcode(os.waitpid(self.children[0], 0)[1])
+
+    def run(self, call: Callable[[], str]) -> str:
+        status = 1
+        try:
+            return call()
+        except ForkError:
+            status = FORK_ERROR
+            raise
+        finally:
+            if self.children == [0]:
+                os._exit(status)
+
+
+def pieces(family: Family) -> Iterator[bytes]:
+    yield b"a" * 70_000
+    family.fork()
+    yield b"b" * 70_000
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+def test_a_body_from_an_iterator_goes_on_in_the_parent_alone(scripted_server: ScriptedServer) -> None:
+    conversation = scripted_server.script(Expect(until=b"0\r\n\r\n"), Send(OK), Hold())
+    family = Family()
+    with Session() as session:
+        assert "ok" == family.run(lambda: session.put(scripted_server.url, data=pieces(family)).text)
+
+    assert FORK_ERROR == family.status
+    body = conversation.requests[0].partition(b"\r\n\r\n")[2]
+    chunk = b"%x\r\n" % 70_000
+    assert chunk + b"a" * 70_000 + b"\r\n" + chunk + b"b" * 70_000 + b"\r\n0\r\n\r\n" == body
+
+
+def test_a_file_whose_progress_is_told_goes_on_in_the_parent_alone(
+    scripted_server: ScriptedServer, file: Path
+) -> None:
+    conversation = scripted_server.script(Expect(body=SIZE), Send(OK), Hold())
+    family = Family()
+    with Session() as session, file.open("rb") as opened:
+        response = family.run(
+            lambda: session.put(scripted_server.url, data=opened, progress=family.fork).text
+        )
+
+    assert "ok" == response
+    assert FORK_ERROR == family.status
+    assert file.read_bytes() == conversation.requests[0].partition(b"\r\n\r\n")[2]
+
+
+def test_the_answer_to_what_was_sent_before_is_the_parents(scripted_server: ScriptedServer) -> None:
+    """The child would wait for it first, and take it away: the parent then waited for ever."""
+    conversation = scripted_server.script(Expect(body=5), Send(OK), Hold())
+    family = Family()
+    with Session() as session:
+        response = family.run(
+            lambda: session.post(scripted_server.url, data=b"whole", progress=family.fork).text
+        )
+
+    assert "ok" == response
+    assert FORK_ERROR == family.status
+    assert 1 == len(conversation.requests)
+
+
+def test_the_word_to_continue_is_the_parents(scripted_server: ScriptedServer) -> None:
+    continued = b"HTTP/1.1 100 Continue\r\n\r\n"
+    conversation = scripted_server.script(Expect(), Send(continued), Expect(until=b"whole"), Send(OK), Hold())
+    family = Family()
+
+    def trace(event: str, _: Any) -> None:
+        if event == "continue.start":
+            family.fork()
+
+    with Session(trace=trace) as session:
+        response = family.run(
+            lambda: session.post(scripted_server.url, data=b"whole", headers={"Expect": "100-continue"}).text
+        )
+
+    assert "ok" == response
+    assert FORK_ERROR == family.status
+    assert [b"whole"] == conversation.requests[1:]
