@@ -20,17 +20,17 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from client.download_descriptor import lock, read_at, unlock, write_at
 from client.download_folder import check_target, exists_already, is_private, open_own
 from client.download_journal import claim_of, journal_in, journal_name, new_temporary, read_journal, written
-
-if sys.platform != "win32":
-    import fcntl
+from client.download_pages import huge_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from client.download_folder import Folder
     from client.download_journal import Journal
+    from client.download_pages import HugePages
     from client.transport.splice import Pipe
 
 __all__ = ["DownloadFile"]
@@ -62,10 +62,11 @@ class DownloadFile:
         self.descriptor: int = descriptor
         self._writing = allocate_lock()
         self._saving = allocate_lock()
+        self._pages: HugePages | None = None
         self._save_at = monotonic() + JOURNAL_SECONDS
         try:
             # A lock can also be had of what its last owner has removed or published since it was opened here.
-            self._is_locked = _lock(descriptor)
+            self._is_locked = lock(descriptor)
             if self._is_locked is False or not folder.has(temporary, descriptor):
                 raise _under_way(folder, name)
         except BaseException:
@@ -88,7 +89,7 @@ class DownloadFile:
             raise
         finally:
             if claim is not None:
-                _unlock(claim)
+                unlock(claim)
                 os.close(claim)
 
     @classmethod
@@ -148,13 +149,19 @@ class DownloadFile:
         found.discard()
         return None
 
-    def allocate(self, size: int) -> None:
-        """Reserve room for *size* bytes, so that a full disk is found before anything is transferred.
+    def expect(self, size: int | None, *, reserve: bool = False) -> None:
+        """Prepare for what comes.
+
+        Args:
+            size: Bytes that the file will have; None if nobody knows.
+            reserve: Take room for them, so that a full disk is found before anything is transferred.
 
         Raises:
             OSError: There is no such room.
         """
-        if size and hasattr(os, "posix_fallocate"):
+        self._pages = huge_pages(self.descriptor, size) if size else None
+        if size and reserve and hasattr(os, "posix_fallocate"):
+            self._prepare(0, size)
             try:
                 os.posix_fallocate(self.descriptor, 0, size)
             except OSError as error:
@@ -168,8 +175,9 @@ class DownloadFile:
             OSError: The disk is full, or broken.
         """
         with self._writing:
+            self._prepare(offset, offset + len(data))
             while data:
-                count = _write_at(self.descriptor, data, offset)
+                count = write_at(self.descriptor, data, offset)
                 data = data[count:]
                 offset += count
 
@@ -180,6 +188,7 @@ class DownloadFile:
         sixth of all that eight parts cost, so each waits for its turn here.
         """
         with self._writing:
+            self._prepare(offset, offset + count)
             pipe.empty(self.descriptor, offset, count)
 
     def truncate(self) -> None:
@@ -205,7 +214,7 @@ class DownloadFile:
         """Return the SHA-256, in hex, of what is on disk; *check* is called now and then and may raise."""
         digest, offset = sha256(), 0
         buffer = memoryview(bytearray(HASH_SIZE))
-        while count := _read_at(self.descriptor, buffer, offset):
+        while count := read_at(self.descriptor, buffer, offset):
             digest.update(buffer[:count])
             offset += count
             check()
@@ -275,8 +284,12 @@ class DownloadFile:
         """Let go of the temporary as it is. Idempotent."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
-            _unlock(descriptor)
+            unlock(descriptor)
             os.close(descriptor)
+
+    def _prepare(self, start: int, stop: int) -> None:
+        if self._pages is not None:
+            self._pages.prepare(start, stop)
 
     def _publish_as_new(self, receipt: str | None) -> None:
         """Take the final name only if nobody has it: a link fails where a rename would replace."""
@@ -361,7 +374,7 @@ def _claim(folder: Folder, name: str, temporary: str) -> int | None:
             DownloadFile.reopen(folder, name, None)
             continue
         try:
-            is_ours = _lock(descriptor) is not False and folder.has(journal, descriptor)
+            is_ours = lock(descriptor) is not False and folder.has(journal, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -382,12 +395,12 @@ def _remove_rest(folder: Folder, name: str) -> None:
     if descriptor is None:
         return
     try:
-        if _lock(descriptor) is False:
+        if lock(descriptor) is False:
             raise _under_way(folder, name)
         if folder.has(journal, descriptor) and _is_rest(folder, journal_in(descriptor)):
             folder.remove(journal)
     finally:
-        _unlock(descriptor)
+        unlock(descriptor)
         os.close(descriptor)
 
 
@@ -443,51 +456,3 @@ def _remove_journal(folder: Folder, name: str, temporary: str) -> None:
 def _beside(temporary: str, suffix: str) -> str:
     """Return the name of a small file that stands beside *temporary* for a moment; it is as random."""
     return f"{temporary.removesuffix('part')}{suffix}"
-
-
-def _lock(descriptor: int) -> bool | None:
-    """Claim the file, so that nobody else goes on with it; False if another one has it, None if there are no locks."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system without: some mounts of NFS and Lustre
-            return None
-    return True
-
-
-def _unlock(descriptor: int) -> None:
-    """Give up the claim, and not only our descriptor: a child that was forked meanwhile has another one."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        except OSError:  # as in `_lock`
-            pass
-
-
-_seeking: Final = allocate_lock()
-
-if hasattr(os, "pwrite"):
-
-    def _write_at(descriptor: int, data: memoryview, offset: int) -> int:
-        return os.pwrite(descriptor, data, offset)
-
-    def _read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
-        data = os.pread(descriptor, len(buffer), offset)
-        buffer[: len(data)] = data
-        return len(data)
-
-else:  # Windows
-
-    def _write_at(descriptor: int, data: memoryview, offset: int) -> int:
-        with _seeking:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            return os.write(descriptor, data)
-
-    def _read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
-        with _seeking:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            data = os.read(descriptor, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)

@@ -229,6 +229,8 @@ class DownloadTask:
 
     def _go_on(self, journal: Journal) -> None:
         """Plan what is missing of an earlier download."""
+        assert self._file is not None
+        self._file.expect(journal.size)
         self.size, self.validator = journal.size, journal.validator
         self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
         self.resumed_from = positions(self.parts)
@@ -241,8 +243,9 @@ class DownloadTask:
             self._file = DownloadFile.create(self._folder, self._name, self._receipt)
         self.size = answer.size
         self.validator = _usable_validator(response)
-        if answer.size is not None and self._max_size is not None:  # never by the word of the peer alone
-            self._file.allocate(answer.size)
+        self._file.expect(
+            answer.size, reserve=self._max_size is not None
+        )  # never by the word of the peer alone
         if answer.whole or answer.size is None or answer.stop is None:
             self.parts = [Part(0, answer.stop)]
         else:
@@ -310,6 +313,7 @@ class DownloadTask:
             raise StartAgain("the server sent the whole file for a part of it", ranges=changed)
         assert self._file is not None
         self._file.truncate()
+        self._file.expect(answer.size)
         self.size, self.validator = answer.size, _usable_validator(response)
         self.resumed_from = part.position = 0
         part.stop = answer.stop

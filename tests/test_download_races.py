@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from client import download_file
+from client.download_descriptor import lock
 from client.download_file import DownloadFile
 from client.download_folder import Folder
 from client.download_journal import Journal, claim_of, journal_name, new_temporary, written
@@ -153,7 +154,7 @@ def test_a_claim_that_was_looked_at_too_early_is_not_cleared_away_later(
 def test_a_claim_that_is_cleared_away_before_it_is_locked_is_made_anew(
     tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, others = download_file._lock, [1]
+    others = [1]
 
     def late(descriptor: int) -> bool | None:
         if others and others.pop():
@@ -161,7 +162,7 @@ def test_a_claim_that_is_cleared_away_before_it_is_locked_is_made_anew(
             assert [] == list(tmp_path.iterdir())
         return lock(descriptor)
 
-    monkeypatch.setattr(download_file, "_lock", late)
+    monkeypatch.setattr(download_file, "lock", late)
     file = DownloadFile.create(folder, "out")
 
     assert 2 == len(list(tmp_path.iterdir()))
