@@ -28,7 +28,10 @@ class DownloadArguments(TypedDict, total=False):
     """What `Session.download` takes beside URL, path and ``progress``."""
 
     parts: int | Literal["auto"]
-    """How many connections: ``"auto"`` (default) one for 8 MiB, at most 8; a number is honoured down to 1 MiB each."""
+    """How many connections: ``"auto"`` (default) one for 8 MiB, at most 8; a number is honoured down to 1 MiB each.
+
+    At most 10,000. What an earlier call left keeps its parts.
+    """
     resume: bool
     """Go on with what an earlier call left, and leave what came if this one fails. Default True."""
     checksum: str | None

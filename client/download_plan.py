@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from client.exceptions import DownloadError, InvalidRequest
+from client.exceptions import BodyTooLarge, DownloadError, InvalidRequest
 from client.http_dates import parse_date
 
 if TYPE_CHECKING:
@@ -21,13 +21,17 @@ __all__ = [
     "Answer",
     "Part",
     "StartAgain",
+    "Version",
+    "check_size",
     "expected_digest",
     "first_part",
+    "is_coded",
     "judge",
     "positions",
     "range_fields",
     "split",
-    "validator_of",
+    "version_by",
+    "version_of",
 ]
 
 MEBIBYTE: Final = 1 << 20
@@ -36,6 +40,8 @@ AUTO_PART: Final = 8 * MEBIBYTE
 AUTO_PARTS: Final = 8
 #: ``parts=n`` is honoured down to this: a smaller part costs more in round trips than it gains.
 LEAST_PART: Final = MEBIBYTE
+#: ... and up to this: the journal of so many has half a MiB.
+MOST_PARTS: Final = 10_000
 
 _CONTENT_RANGE: Final = re.compile(r"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
 _UNSATISFIED: Final = re.compile(r"bytes[ \t]+\*/([0-9]{1,18})", re.IGNORECASE)
@@ -82,6 +88,31 @@ class Part:
         return f"<Part {self.start}..{self.position}..{self.stop}>"
 
 
+class Version(NamedTuple):
+    """What is known of the version of a file.
+
+    Attributes:
+        validator: What tells it from every other: a strong ETag, else Last-Modified, else None. ``If-Range`` has it.
+        etag: The ETag field of the answers, strong or weak; None if they have none.
+        modified: Their Last-Modified, whatever it is worth; None if they have none.
+    """
+
+    validator: str | None = None
+    etag: str | None = None
+    modified: str | None = None
+
+    def is_another(self, other: Version) -> bool:
+        """Say whether the fields of the two differ; one that is missing says nothing."""
+        if self.etag is not None and other.etag is not None:
+            if self.etag != other.etag:
+                return True
+            if _STRONG_ETAG.fullmatch(
+                self.etag
+            ):  # it says more than a date, which may differ from server to server
+                return False
+        return None not in (self.modified, other.modified) and self.modified != other.modified
+
+
 class Answer(NamedTuple):
     """What a response brings.
 
@@ -119,7 +150,11 @@ def split(size: int, covered: int, parts: int | Literal["auto"]) -> list[Part]:
         covered: Bytes that the first answer brings, from the beginning.
         parts: As the caller gave it.
     """
-    count = min(AUTO_PARTS, -(-size // AUTO_PART)) if parts == "auto" else min(parts, size // LEAST_PART)
+    count = (
+        min(AUTO_PARTS, -(-size // AUTO_PART))
+        if parts == "auto"
+        else min(parts, size // LEAST_PART, MOST_PARTS)
+    )
     count = max(1, count)
     begin = size if count == 1 else max(covered, -(-size // count))
     cuts = [0, begin]
@@ -128,22 +163,27 @@ def split(size: int, covered: int, parts: int | Literal["auto"]) -> list[Part]:
     return [Part(start, stop) for start, stop in pairwise(cuts)]
 
 
-def validator_of(headers: Mapping[str, Any]) -> str | None:
-    """Return what tells this version of the file from every other: a strong ETag, else Last-Modified, else None.
+def version_of(headers: Mapping[str, Any]) -> Version:
+    """Return what an answer says of the version of the file.
 
-    A date counts only if the answer was made at least a second later, since the file may have changed again within
-    that second (RFC 9110 section 8.8.2.2).
+    Last-Modified is a validator only if the answer was made at least a second later, since the file may have changed
+    again within that second (RFC 9110 section 8.8.2.2).
     """
-    etag = headers.get("ETag")
+    etag, modified = headers.get("ETag") or None, headers.get("Last-Modified") or None
+    validator = None
     if etag is not None and _STRONG_ETAG.fullmatch(etag):
-        return str(etag)
-    modified, sent = headers.get("Last-Modified"), headers.get("Date")
-    if modified is None or sent is None:
-        return None
-    modified_at, sent_at = parse_date(modified), parse_date(sent)
-    if modified_at is None or sent_at is None or sent_at - modified_at < 1:
-        return None
-    return str(modified)
+        validator = etag
+    elif modified is not None:
+        modified_at, sent_at = parse_date(modified), parse_date(headers.get("Date", ""))
+        if modified_at is not None and sent_at is not None and sent_at - modified_at >= 1:
+            validator = modified
+    return Version(validator, etag, modified)
+
+
+def version_by(validator: str) -> Version:
+    """Return the version of which only the *validator* is known."""
+    is_etag = validator.startswith('"')
+    return Version(validator, validator if is_etag else None, None if is_etag else validator)
 
 
 def range_fields(part: Part, validator: str | None) -> dict[str, str]:
@@ -162,7 +202,7 @@ def range_fields(part: Part, validator: str | None) -> dict[str, str]:
 
 
 def judge(
-    status: int, headers: Mapping[str, Any], part: Part, *, size: int | None, validator: str | None
+    status: int, headers: Mapping[str, Any], part: Part, *, size: int | None, version: Version
 ) -> Answer:
     """Say what an answer to `range_fields` brings.
 
@@ -171,7 +211,7 @@ def judge(
         headers: Of the answer.
         part: What was asked for.
         size: Of the file, as far as known.
-        validator: Of the file, as far as known; None for the first answer.
+        version: Of the file, as far as known.
 
     Returns:
         What it brings; ``first == stop`` if there was nothing left to bring.
@@ -181,12 +221,13 @@ def judge(
         DownloadError: It is no answer that brings a file.
     """
     if status == 206:
-        return _judge_part(headers, part, size, validator)
+        return _judge_part(headers, part, size, version)
     if status in (200, 203):
         length = _whole_number(headers.get("Content-Length"))
-        coded = _is_coded(headers) or "Transfer-Encoding" in headers
-        return Answer(0, None if coded else length, None if coded else length, whole=True)
+        open_end = is_coded(headers) or "Transfer-Encoding" in headers
+        return Answer(0, None if open_end else length, None if open_end else length, whole=True)
     if status == 416:
+        _refuse_another(version, headers)
         unsatisfied = _UNSATISFIED.fullmatch(headers.get("Content-Range", ""))
         if unsatisfied is not None and int(unsatisfied[1]) == part.position and size in (None, part.position):
             return Answer(part.position, part.position, part.position, whole=False)
@@ -194,26 +235,46 @@ def judge(
     raise DownloadError(f"status {status} brings no file")
 
 
-def _judge_part(headers: Mapping[str, Any], part: Part, size: int | None, validator: str | None) -> Answer:
-    asked = "Range" in range_fields(part, validator)
+def _judge_part(headers: Mapping[str, Any], part: Part, size: int | None, version: Version) -> Answer:
+    asked_for = range_fields(part, None).get("Range")
     content_range = headers.get("Content-Range", "")
     found = _CONTENT_RANGE.fullmatch(content_range)
-    if not asked or found is None or found[3] == "*" or _is_coded(headers):
+    is_multipart = headers.get("Content-Type", "").lstrip().lower().startswith("multipart/byteranges")
+    if asked_for is None or found is None or found[3] == "*" or is_coded(headers) or is_multipart:
         raise StartAgain(f"206 with Content-Range {content_range!r:.80}, which is not usable", ranges=False)
     first, stop, total = int(found[1]), int(found[2]) + 1, int(found[3])
     beyond = part.stop is not None and stop > part.stop
     length = _whole_number(headers.get("Content-Length"))
     if first != part.position or not first < stop <= total or beyond or length not in (None, stop - first):
-        asked_for = range_fields(part, validator)["Range"]
         raise StartAgain(f"asked for {asked_for!r}, got {content_range!r:.80}", ranges=False)
     if size is not None and total != size:
         raise StartAgain(f"the file had {size} bytes and now has {total}", ranges=True)
-    theirs = validator_of(headers)
-    if validator is not None and theirs not in (None, validator) and _is_etag(validator) is _is_etag(theirs):
-        raise StartAgain("the file was changed meanwhile", ranges=True)
-    if validator is None and theirs is None and stop < total:
+    _refuse_another(version, headers)
+    if version.validator is None and version_of(headers).validator is None and stop < total:
         raise StartAgain("the server gives no strong ETag or Last-Modified to know the file by", ranges=False)
     return Answer(first, stop, total, whole=False)
+
+
+def _refuse_another(version: Version, headers: Mapping[str, Any]) -> None:
+    """Raise `StartAgain` where an answer is of another version: many servers know ranges and not If-Range."""
+    if version.is_another(version_of(headers)):
+        raise StartAgain("the file was changed meanwhile", ranges=True)
+
+
+def check_size(size: int, limit: int | None, received: int) -> None:
+    """Compare with ``max_size=``.
+
+    Args:
+        size: Bytes that the file has at least.
+        limit: Most that it may have, None for no limit.
+        received: Bytes of it that are on disk.
+
+    Raises:
+        BodyTooLarge: It has more.
+    """
+    if limit is not None and size > limit:
+        message = f"the file has {size} bytes or more, which passes max_size={limit}"
+        raise BodyTooLarge(message, limit=limit, received=received)
 
 
 def expected_digest(checksum: Any) -> str | None:
@@ -235,11 +296,8 @@ def positions(parts: Sequence[Part]) -> int:
     return sum(part.position - part.start for part in parts)
 
 
-def _is_etag(validator: str | None) -> bool:
-    return validator is not None and validator.startswith('"')
-
-
-def _is_coded(headers: Mapping[str, Any]) -> bool:
+def is_coded(headers: Mapping[str, Any]) -> bool:
+    """Say whether there is a content coding: then the bytes that come are not those of the file."""
     return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
 
 

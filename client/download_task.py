@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from _thread import allocate_lock
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from client.download_body import BodyWriter
 from client.download_file import DownloadFile
 from client.download_folder import Folder, check_target
 from client.download_journal import Journal
@@ -24,27 +24,28 @@ from client.download_plan import (
     Answer,
     Part,
     StartAgain,
+    Version,
+    check_size,
     expected_digest,
     first_part,
+    is_coded,
     judge,
     positions,
     range_fields,
     split,
-    validator_of,
+    version_by,
+    version_of,
 )
 from client.exceptions import (
     BodyTooLarge,
     ChecksumMismatch,
     DownloadError,
-    IncompleteBody,
     RequestException,
     TotalTimeout,
 )
 from client.headers import CaseInsensitiveDict
 from client.retries import Attempt
 from client.timeouts import DEFAULT_TIMEOUTS, NOT_GIVEN, Timeouts, timeout_error
-from client.transport.splice import CAN_SPLICE, LEAST_SPLICE, Pipe, splice
-from client.transport.stream import ResponseStream
 from client.url import parse_url
 
 if TYPE_CHECKING:
@@ -54,12 +55,9 @@ if TYPE_CHECKING:
     from client.retries import Retry
     from client.session import Session
     from client.transport.cancel import CancelToken
-    from client.transport.wire import WireResponse
 
 __all__ = ["DownloadTask"]
 
-#: Bytes received at once: what the processor's cache still holds when they are written.
-CHUNK: Final = 1 << 18
 #: Times that a file may turn out to be another one while it is fetched.
 MOST_STARTS: Final = 4
 
@@ -79,7 +77,7 @@ class DownloadTask:
         size: Bytes in all; None while unknown.
         resumed_from: Bytes that an earlier download had left.
         sha256: Of the whole file, in hex, if the caller asked for it.
-        validator: Strong ETag or Last-Modified of the file.
+        version: What is known of the version of the file.
         seconds: From the first request to the final name.
         limits: The timeouts that are in force.
     """
@@ -122,7 +120,7 @@ class DownloadTask:
         self._url_key = sha256(str(prepared.url).partition("#")[0].encode()).hexdigest()
         self._given = os.fspath(path)
         is_folder = Path(self._given).is_dir()
-        if self._given.endswith(os.sep) and not is_folder:
+        if os.path.basename(self._given) in ("", ".", "..") and not is_folder:  # noqa: PTH119  # Path drops "/." at the end
             raise FileNotFoundError(errno.ENOENT, "there is no such folder", self._given)
         self._name = "" if is_folder else Path(self._given).name
         self._folder: Folder | None = None
@@ -137,7 +135,7 @@ class DownloadTask:
         self.size: int | None = None
         self.resumed_from: int = 0
         self.sha256: str | None = None
-        self.validator: str | None = None
+        self.version: Version = Version()
         self.seconds: float = 0.0
         self.is_done: bool = False
 
@@ -220,7 +218,8 @@ class DownloadTask:
         self.path = str(Path(self._given, self._name))
         journal = self._reopen()
         if journal is not None and (
-            journal.validator != validator_of(response.headers) or answer.size not in (None, journal.size)
+            journal.validator != version_of(response.headers).validator
+            or answer.size not in (None, journal.size)
         ):
             assert self._file is not None
             self._file.discard()
@@ -231,10 +230,10 @@ class DownloadTask:
         """Plan what is missing of an earlier download."""
         assert self._file is not None
         self._file.expect(journal.size)
-        self.size, self.validator = journal.size, journal.validator
+        self.size, self.version = journal.size, version_by(journal.validator)
         self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
         self.resumed_from = positions(self.parts)
-        self._check_size(self.resumed_from if self.size is None else self.size)
+        check_size(self.resumed_from if self.size is None else self.size, self._max_size, self.resumed_from)
 
     def _begin(self, response: Response, answer: Answer) -> None:
         """Make the temporary and plan the parts, now that it is known what comes."""
@@ -242,7 +241,7 @@ class DownloadTask:
         if self._file is None:
             self._file = DownloadFile.create(self._folder, self._name, self._receipt)
         self.size = answer.size
-        self.validator = _usable_validator(response)
+        self.version = _usable_version(response)
         self._file.expect(
             answer.size, reserve=self._max_size is not None
         )  # never by the word of the peer alone
@@ -272,27 +271,27 @@ class DownloadTask:
 
     def _ask(self, part: Part, token: CancelToken) -> tuple[Response, Answer]:
         """Send the request for what is missing of *part*; return the answer and what it means."""
-        if self.parts and (self.validator is None or not self._ranges):
+        if self.parts and (self.version.validator is None or not self._ranges):
             part.position = 0  # what comes may be another version of the file: nothing of the old one is kept
             part.stop = None
         headers = self._headers.copy()
-        headers.update(range_fields(part, self.validator))
+        # None: those that the session sends with every request are not for this one.
+        headers.update({"Range": None, "If-Range": None, **range_fields(part, self.version.validator)})
         response = self._session.request(
             "GET",
             self._url,
             headers=headers,
             timeout=self._timeouts(),
             stream=True,
+            max_body=self._max_size,
             _cancel=token,
             **self._arguments,
         )
         try:
             if response.status_code != 416:
                 response.raise_for_status()
-            answer = judge(
-                response.status_code, response.headers, part, size=self.size, validator=self.validator
-            )
-            self._check_size(answer.size or 0)
+            answer = judge(response.status_code, response.headers, part, size=self.size, version=self.version)
+            check_size(answer.size or 0, self._max_size, self.received)
             if self.parts:
                 self._fit(response, answer, part)
         except BaseException as error:
@@ -309,85 +308,27 @@ class DownloadTask:
                 self.size = part.stop = answer.size
             return
         if len(self.parts) > 1:
-            changed = _usable_validator(response) != self.validator
+            changed = _usable_version(response).validator != self.version.validator
             raise StartAgain("the server sent the whole file for a part of it", ranges=changed)
         assert self._file is not None
         self._file.truncate()
         self._file.expect(answer.size)
-        self.size, self.validator = answer.size, _usable_validator(response)
+        self.size, self.version = answer.size, _usable_version(response)
         self.resumed_from = part.position = 0
         part.stop = answer.stop
 
     def _take(self, response: Response, answer: Answer, part: Part) -> None:
         """Write the body of one answer into its place."""
         assert self._file is not None
-        wire = response._wire
         if answer.stop == part.position and not answer.whole:  # 416: it had all come before
             part.stop = self.size = part.position
             return
-        if wire is None or response._content is not False or "Content-Encoding" in response.headers:
-            # Read by a hook, or to be decoded.
-            for piece in response.iter_content(None):
-                self._store(memoryview(piece), answer, part)
-        elif CAN_SPLICE and isinstance(wire, ResponseStream) and self._room(answer, part) >= LEAST_SPLICE:
-            pipe = Pipe()
-            try:
-                self._copy(wire, pipe, answer, part)
-            finally:
-                pipe.close()
-        else:
-            self._copy(wire, None, answer, part)
+        BodyWriter(self._file, part, answer, self._max_size, self._came).write(response)
         if answer.stop is None:
             self.size = part.stop = part.position
-        elif part.position < answer.stop:
-            raise IncompleteBody(
-                f"the part ended {answer.stop - part.position} bytes early",
-                received=part.position - answer.first,
-                expected=answer.stop - answer.first,
-            )
 
-    def _copy(self, wire: WireResponse, pipe: Pipe | None, answer: Answer, part: Part) -> None:
-        """Write the rest of a body: past this process where *pipe* can take it, else through one buffer."""
+    def _came(self) -> None:
         assert self._file is not None
-        buffer: memoryview | None = None
-        while True:
-            count = None
-            if pipe is not None:
-                room = self._room(answer, part)
-                count = splice(wire, pipe, room)  # type: ignore[arg-type]  # with a pipe it is a ResponseStream
-            if pipe is None or count is None:
-                buffer = buffer or memoryview(bytearray(CHUNK))
-                if count := wire.readinto(buffer):
-                    self._store(buffer[:count], answer, part)
-            else:
-                self._file.write_from(pipe, count, part.position)
-                self._came(part.position + count, answer, part)
-            if not count:
-                return
-
-    def _room(self, answer: Answer, part: Part) -> int:
-        """Return how many bytes may come at most; one more than allowed where only `max_size` bounds them."""
-        if answer.stop is not None:
-            return answer.stop - part.position
-        return sys.maxsize if self._max_size is None else max(0, self._max_size - part.position) + 1
-
-    def _store(self, data: memoryview, answer: Answer, part: Part) -> None:
-        """Write *data* where it belongs, and nowhere else."""
-        assert self._file is not None
-        end = part.position + len(data)
-        if answer.stop is not None and end > answer.stop:
-            raise StartAgain("the server sent more bytes than it said", ranges=False)
-        if answer.stop is None:
-            self._check_size(end)
-        self._file.write(data, part.position)
-        self._came(end, answer, part)
-
-    def _came(self, end: int, answer: Answer, part: Part) -> None:
-        """Note that the bytes of *part* up to *end* are on disk."""
-        assert self._file is not None
-        part.position = end
-        if answer.stop is None:
-            self._check_size(end)
         self._file.save_sometimes(self._journal)
 
     def _after(self, error: RequestException, retry: Retry | None, token: CancelToken) -> Retry:
@@ -451,7 +392,7 @@ class DownloadTask:
     def _start_again(self, reason: StartAgain) -> BaseException | None:
         """Forget what has come; return what keeps us from another start, None if nothing does."""
         self._starts += 1
-        self.parts, self.size, self.validator, self.resumed_from = [], None, None, 0
+        self.parts, self.size, self.version, self.resumed_from = [], None, Version(), 0
         # One answer is always one version, also of a server whose ETags are different each time.
         self._ranges = reason.ranges and self._starts == 1
         if self._starts == MOST_STARTS:
@@ -468,14 +409,14 @@ class DownloadTask:
     def _journal(self, temporary: str) -> Journal | None:
         """Return what a later download needs to go on from here; None if none could."""
         parts = [(part.start, part.position, part.stop) for part in self.parts]
-        if not self._resume or self.validator is None or not self._ranges or not positions(self.parts):
+        if (
+            not self._resume
+            or self.version.validator is None
+            or not self._ranges
+            or not positions(self.parts)
+        ):
             return None
-        return Journal(self._url_key, temporary, self.size, self.validator, parts)
-
-    def _check_size(self, size: int) -> None:
-        if self._max_size is not None and size > self._max_size:
-            message = f"the file has {size} bytes or more, which passes max_size={self._max_size}"
-            raise BodyTooLarge(message, limit=self._max_size, received=self.received)
+        return Journal(self._url_key, temporary, self.size, self.version.validator, parts)
 
     def _remaining(self) -> float | None:
         total: float | None = self.limits.total  # type: ignore[assignment]  # complete limits
@@ -489,9 +430,10 @@ class DownloadTask:
         return Timeouts(total=max(left, 1e-6)).or_else(self.limits)
 
 
-def _usable_validator(response: Response) -> str | None:
-    """Return the validator, unless what comes is coded: ranges would be of other bytes than those on disk."""
-    return None if "Content-Encoding" in response.headers else validator_of(response.headers)
+def _usable_version(response: Response) -> Version:
+    """Return the version, without a validator if what comes is coded: ranges are of other bytes than those on disk."""
+    version = version_of(response.headers)
+    return version._replace(validator=None) if is_coded(response.headers) else version
 
 
 def _redacted(error: RequestException) -> str:

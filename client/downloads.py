@@ -208,7 +208,7 @@ def _finished(task: DownloadTask) -> Download:
         sha256=task.sha256,
         parts=len(task.parts),
         resumed_from=task.resumed_from,
-        validator=task.validator,
+        validator=task.version.validator,
     )
 
 

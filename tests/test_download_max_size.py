@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,6 +49,11 @@ def until_close(asked: Asked, reply: Reply) -> Reply:
     return Reply("200 OK", headers, CONTENT, cut=len(CONTENT))
 
 
+def coded(asked: Asked, reply: Reply) -> Reply:
+    headers = {**reply.headers, "Content-Range": "", "Content-Encoding": "gzip"}
+    return Reply("200 OK", headers, gzip.compress(CONTENT, 1))
+
+
 @pytest.mark.parametrize("retries", [0, 3])
 def test_a_length_that_is_told_only_by_a_later_answer_counts(
     session: client.Session, tmp_path: Path, retries: int
@@ -79,7 +85,7 @@ def test_what_is_there_already_counts_also_if_nobody_knows_the_length(
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("fault", [as_is, in_chunks, until_close])
+@pytest.mark.parametrize("fault", [as_is, in_chunks, until_close, coded])
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("room", [0, -1])
 def test_it_holds_to_the_byte(
@@ -96,3 +102,16 @@ def test_it_holds_to_the_byte(
     expected = {"out": CONTENT} if room == 0 else {}
     assert expected == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert room == 0 or 1 == len(origin.asked)
+
+
+@pytest.mark.parametrize("fault", [as_is, in_chunks, until_close, coded])
+def test_it_counts_in_the_place_of_the_session_s_limit(
+    session: client.Session, tmp_path: Path, fault: Fault
+) -> None:
+    session.max_body = 1000
+    with RangeServer(CONTENT, fault) as origin:
+        session.download(origin.url, tmp_path / "out", max_size=len(CONTENT))
+        with pytest.raises(client.BodyTooLarge):
+            session.download(origin.url, tmp_path / "other")
+
+    assert CONTENT == (tmp_path / "out").read_bytes()

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from client.digest import choose_challenge, digest_authorization, parse_challenges
-from client.download_plan import Part, StartAgain, judge
+from client.download_plan import Part, StartAgain, Version, judge
 from client.exceptions import DownloadError
 from client.headers import ResponseHeaders
 from client.http_dates import parse_date, parse_retry_after
@@ -115,7 +115,7 @@ def _check_range(value: str) -> None:
     headers = ResponseHeaders([(b"Content-Range", value.encode("latin-1")), (b"ETag", b'"v"')])
     for status in (206, 416):
         with contextlib.suppress(StartAgain, DownloadError):
-            answer = judge(status, headers, Part(0, 1000), size=None, validator=None)
+            answer = judge(status, headers, Part(0, 1000), size=None, version=Version())
             assert answer.first == 0
             assert answer.stop is not None
             assert answer.stop <= 1000
