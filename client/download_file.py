@@ -119,7 +119,11 @@ class DownloadFile:
         except OSError:  # it is under way, and does that itself; or it cannot be done now
             return
         if left is not None:
-            left[0].close()
+            found, journal = left
+            if journal.url:
+                found.close()
+            else:  # nothing can be gone on with
+                found.discard()
 
     @classmethod
     def _left_behind(cls, folder: Folder, name: str) -> tuple[DownloadFile, Journal] | None:
@@ -262,7 +266,7 @@ class DownloadFile:
         try:
             if found is not None:
                 try:
-                    self._save(found)
+                    self._save(found, is_last=True)
                 except OSError:  # an older one may be there, and is as good
                     pass
             own = self._own_journal()
@@ -339,18 +343,34 @@ class DownloadFile:
             os.close(descriptor)
             self._folder.remove(probe)
 
-    def _save(self, journal: Journal | None) -> None:
+    def _save(self, journal: Journal | None, *, is_last: bool = False) -> None:
         """Put *journal* in the place of ours once the disk has what it promises; ours may be missing, see `_claim`."""
-        if journal is None or self._own_journal() is None:
+        own = None if journal is None else self._own_journal()
+        if journal is None or own is None:
             return
         getattr(os, "fdatasync", os.fsync)(self.descriptor)
         new = _beside(self._temporary, "new")
-        os.close(_write_new(self._folder, new, journal))
+        try:
+            os.close(_write_new(self._folder, new, journal))
+        except OSError:  # the disk is full, say
+            if not is_last or own.url:  # one is there that is nearly as good
+                raise
+            self._write_over_claim(journal)
+            return
         try:
             self._folder.replace(new, journal_name(self._name))
         except BaseException:
             self._folder.remove(new)
             raise
+
+    def _write_over_claim(self, journal: Journal) -> None:
+        """Put *journal* into the file of our claim, which has its room on the disk; a kill meanwhile spoils nothing."""
+        descriptor = open_own(self._folder, journal_name(self._name), os.O_WRONLY)
+        if descriptor is not None:
+            try:
+                os.write(descriptor, written(journal))
+            finally:
+                os.close(descriptor)
 
     def _own_journal(self) -> Journal | None:
         return _journal_of(self._folder, self._name, self._temporary)

@@ -25,8 +25,8 @@ __all__ = ["Journal", "claim_of", "journal_in", "journal_name", "new_temporary",
 LARGEST: Final = 1 << 20  # bytes: of some twenty thousand parts
 
 _TEMPORARY: Final = re.compile(r"\.threadwire-[0-9a-f-]+\.part")
-#: What ``If-Range`` can carry; anything else would fail every download of that name from then on.
-_VALIDATOR: Final = re.compile(r"[\x20-\x7e\x80-\xff]*")
+#: What ``If-Range`` can carry; anything else would fail every download of that name from then on. A claim has none.
+_VALIDATOR: Final = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 
 
 class Journal(NamedTuple):
@@ -98,7 +98,9 @@ def _is_sane(journal: Journal) -> bool:
         return False
     if not _TEMPORARY.fullmatch(journal.temporary) or not journal.parts:
         return False
-    if not _VALIDATOR.fullmatch(journal.validator):
+    if not _VALIDATOR.fullmatch(journal.validator) or bool(journal.url) is not bool(journal.validator):
+        return False
+    if type(journal.size) not in (int, type(None)):
         return False
     end: int | None = 0
     for start, position, stop in journal.parts:

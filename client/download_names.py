@@ -21,8 +21,9 @@ FALLBACK: Final = "download"
 LONGEST: Final = 255  # bytes, on nearly every file system
 LONGEST_SUFFIX: Final = 32  # bytes that are kept where a name is cut
 
-#: Either form of the parameter, RFC 6266 section 4.1; possessive, so that no value makes it go back.
-_PARAMETER: Final = re.compile(r';\s*+(filename\*?+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^;"\s]++)', re.IGNORECASE)
+#: Any parameter, RFC 6266 section 4.1: what stands inside another one's quotes is none. Possessive, so that no value
+#: makes it go back.
+_PARAMETER: Final = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^;"\s]++)')
 _EXTENDED: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*+'(.*)", re.IGNORECASE | re.DOTALL)
 
 #: Separators of any system; ``:`` also begins a stream of NTFS.

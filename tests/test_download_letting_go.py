@@ -226,3 +226,69 @@ def test_a_folder_that_was_let_go_is_not_the_working_directory(
     for use in (folder.stat, folder.remove, lambda name: folder.open(name, os.O_RDONLY)):
         with pytest.raises(OSError, match="Bad file descriptor"):
             use("out")
+
+
+class FullFolder(Folder):
+    """On a disk that has no room for one more file."""
+
+    def open(self, name: str, flags: int, mode: int = 0o600) -> int:
+        if flags & os.O_CREAT and name.endswith(".new"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        return super().open(name, flags, mode)
+
+
+def test_what_came_is_kept_where_the_disk_has_no_room_for_the_first_journal(tmp_path: Path) -> None:
+    """It goes into the room of the claim."""
+    folder = FullFolder(str(tmp_path))
+    file = DownloadFile.create(folder, "out")
+    file.write(memoryview(b"conte"), 0)
+    file.keep(lambda temporary: Journal("url", temporary, 7, '"v"', [(0, 5, 7)]))
+    found = DownloadFile.reopen(folder, "out", "url")
+
+    assert found is not None
+    assert [(0, 5, 7)] == [tuple(part) for part in found[1].parts]
+    found[0].discard()
+    folder.close()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_an_older_journal_is_better_than_half_a_new_one(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    file = DownloadFile.create(folder, "out")
+    file.write(memoryview(b"con"), 0)
+    file.keep(lambda temporary: Journal("url", temporary, 7, '"v"', [(0, 3, 7)]))
+    folder.close()
+    full = FullFolder(str(tmp_path))
+    found = DownloadFile.reopen(full, "out", "url")
+    assert found is not None
+    found[0].write(memoryview(b"te"), 3)
+    found[0].keep(lambda temporary: Journal("url", temporary, 7, '"v"', [(0, 5, 7)]))
+    found = DownloadFile.reopen(full, "out", "url")
+
+    assert found is not None
+    assert [(0, 3, 7)] == [tuple(part) for part in found[1].parts]
+    found[0].discard()
+    full.close()
+
+
+def test_a_killed_download_whose_name_is_taken_leaves_nothing_that_is_of_no_use(tmp_path: Path) -> None:
+    """It had not come to its first journal, so nobody can go on with it."""
+    folder = Folder(str(tmp_path))
+    killed = DownloadFile.create(folder, "out")
+    killed.write(memoryview(b"conte"), 0)
+    killed.close()
+    (tmp_path / "out").write_bytes(b"other")
+    DownloadFile.sweep(folder, "out")
+    folder.close()
+
+    assert [tmp_path / "out"] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["new/", "new/.", "new/..", "new/./"])
+def test_a_folder_that_is_not_there_is_no_name_of_a_file(
+    session: client.Session, tmp_path: Path, path: str
+) -> None:
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        session.download("http://a.test/", f"{tmp_path}/{path}")
+
+    assert [] == list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_a_page_is_there_and_what_the_file_holds_stays(in_memory: Path) -> None:
 @pytest.mark.parametrize("extra", [{}, {"max_size": 20 << 20}, {"checksum": "sha256"}])
 @pytest.mark.parametrize("size", [HUGE_PAGE, 3 * HUGE_PAGE + 1, 5 * HUGE_PAGE - 1])
 def test_a_download_into_memory_is_whole(
-    in_memory: Path, server: LoopbackServer, size: int, parts: int, extra: dict[str, object]
+    in_memory: Path, server: LoopbackServer, size: int, parts: int, extra: Any
 ) -> None:
     path = in_memory / "file"
     with client.Session() as session:
@@ -136,11 +137,11 @@ def test_a_file_that_shrinks_on_its_way_has_its_own_length(in_memory: Path) -> N
     def shrink(asked: Asked, reply: Reply) -> Reply:
         if asked.number:
             return reply
-        server.content, server.etag = short, '"two"'
+        origin.content, origin.etag = short, '"two"'
         return reply._replace(cut=2 * HUGE_PAGE + 9)
 
-    with RangeServer(long, shrink) as server, client.Session(retries=2) as session:
-        session.download(server.url, in_memory / "file", parts=1)
+    with RangeServer(long, shrink) as origin, client.Session(retries=2) as session:
+        session.download(origin.url, in_memory / "file", parts=1)
 
     assert short == (in_memory / "file").read_bytes()
 

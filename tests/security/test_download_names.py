@@ -42,6 +42,8 @@ NAMES = [
     ('attachment; filename="a\\"b"', "a_b"),
     ('attachment; filename="a?*<>|b"', "a_____b"),
     ('attachment; filename="a. "', "a"),
+    ('attachment; name="a; filename=evil"; filename=good', "good"),
+    ('attachment; name="a; filename=evil"', "fallback"),
     ("inline", "fallback"),
     ("", "fallback"),
     (';;;==="""\\\\\\', "fallback"),

@@ -7,6 +7,7 @@ exists only when the file is whole.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import resource
@@ -206,7 +207,9 @@ def test_D6_a_replaced_file_keeps_its_mode(
     assert 0o600 == stat.S_IMODE(target.stat().st_mode)
 
 
-@pytest.mark.parametrize("spoil", ["writable", "hardlink", "escape", "nonsense", "huge", "gap", "field"])
+@pytest.mark.parametrize(
+    "spoil", ["writable", "hardlink", "escape", "nonsense", "huge", "gap", "field", "blank", "float"]
+)
 def test_D6_a_journal_that_others_could_have_written_is_not_believed(
     session: client.Session, origin: RangeServer, folder: Path, spoil: str
 ) -> None:
@@ -230,6 +233,10 @@ def test_D6_a_journal_that_others_could_have_written_is_not_believed(
         journal.write_text("[" * 200_000)
     elif spoil == "gap":
         journal.write_text(text.replace("[[0, ", "[[5, "))
+    elif spoil == "blank":
+        journal.write_text(text.replace(json.dumps(origin.etag), '"  "'))
+    elif spoil == "float":
+        journal.write_text(text.replace(f"{len(CONTENT)}, ", f"{len(CONTENT)}.0, "))
     elif spoil == "field":
         journal.write_text(text.replace(origin.etag.strip('"'), "one\\r\\nHost: b"))
     else:
