@@ -55,7 +55,8 @@ class FileBody:
         replayable: True if the file can be put back to ``position``.
 
     Raises:
-        InvalidBody: The file is closed, or not open for reading.
+        InvalidBody: The file is closed, or not open for reading; or a text file that has read ahead of what it handed
+            out and cannot be put back.
     """
 
     __slots__ = ("_argument", "_used", "file", "length", "position", "replayable", "source")
@@ -409,13 +410,29 @@ def _binary(file: Any, argument: str) -> Any:
     try:
         position = file.tell()
         file.seek(position)
-    except OSError:
-        return below  # a pipe; what was read ahead cannot be known
+    except OSError:  # a pipe, or a file in the middle of a loop over its lines
+        if _has_read_ahead(file):
+            raise InvalidBody(
+                f"{argument}= is a text file that has read ahead of what it handed out (by next(), by csv.reader, or "
+                "from a pipe), which would be missing; open it in binary mode"
+            ) from None
+        return below
     if position >> 64:  # TextIOWrapper keeps its decoder's state above the 64 bits of the byte offset
         raise InvalidBody(
             f"{argument}= is a text file that was read into the middle of a character's encoding"
         )
     return below
+
+
+def _has_read_ahead(file: Any) -> bool:
+    """Say whether a text file may hold characters that were read from the binary file below and not handed out."""
+    try:
+        file.reconfigure(
+            encoding=file.encoding, errors=file.errors
+        )  # changes nothing; refused once it was read
+    except (AttributeError, OSError):
+        return True
+    return False
 
 
 def _position(file: Any) -> int | None:

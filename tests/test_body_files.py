@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import mmap
@@ -190,6 +191,39 @@ def test_a_pipe_in_text_mode_is_sent_as_it_comes() -> None:
     os.close(write)
     with os.fdopen(read, encoding="latin-1") as file, pytest.warns(FileModeWarning):
         assert "é\r\n".encode() == sent(file)
+
+
+@pytest.mark.parametrize("read", [next, lambda file: next(csv.reader(file))])
+def test_a_text_file_in_the_middle_of_a_loop_over_its_lines_is_refused(
+    read: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    """It has read ahead and does not say how far, so the file below would be sent from 8 KiB further on."""
+    path = tmp_path / "text"
+    path.write_text("name\n" + "value\n" * 10_000)
+    with path.open() as file:
+        read(file)
+        with pytest.warns(FileModeWarning), pytest.raises(InvalidBody, match=r"next\(\).*binary mode"):
+            wire_body(file)
+
+
+def test_a_text_file_whose_lines_were_all_read_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("name\nvalue\n")
+    with path.open() as file:
+        assert ["name\n", "value\n"] == list(file)
+        with pytest.warns(FileModeWarning):
+            assert b"" == sent(file)
+
+
+def test_a_pipe_in_text_mode_of_which_something_was_read_is_refused() -> None:
+    read, write = os.pipe()
+    os.write(write, b"name\nvalue\n")
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8") as file:
+        assert "name\n" == file.readline()
+        with pytest.warns(FileModeWarning), pytest.raises(InvalidBody, match="from a pipe"):
+            wire_body(file)
+        assert "value\n" == file.readline()
 
 
 def test_a_text_file_in_the_middle_of_its_decoders_state_is_refused(tmp_path: Path) -> None:
