@@ -460,6 +460,9 @@ def _remaining(file: Any, position: int | None, argument: str) -> tuple[int | No
     except (OSError, ValueError, OverflowError) as cause:
         # A GzipFile that reads from a pipe; to go on would send an empty body.
         raise InvalidBody(f"{argument}= is a file that went to its end and cannot be put back") from cause
+    if end <= position and file.read(1):  # a file of /proc, whose size is 0 whatever it holds
+        file.seek(position)
+        return None, True
     return max(0, end - position), True
 
 

@@ -115,6 +115,16 @@ def test_a_file_at_its_end_is_empty(path: Path) -> None:
         assert 0 == streamed(file).length
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's /proc")
+def test_a_file_that_says_it_is_empty_and_is_not_is_chunked() -> None:
+    path = Path("/proc/self/cmdline")
+    with path.open("rb") as file:
+        body = streamed(file)
+
+        assert (None, True) == (body.length, body.replayable)
+        assert path.read_bytes() == b"".join(body.chunks()) == b"".join(body.chunks())
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
 def test_a_file_without_a_size_is_chunked() -> None:
     """The files of /proc are made as they are read."""
