@@ -234,8 +234,14 @@ class CallableBody:
                 pieces = iter((body,)) if isinstance(body, bytes) else pieces_of(body)
                 yield from _of_length(pieces, length, self._argument)
         finally:
-            if hasattr(made, "close"):
-                made.close()
+            _close(made)
+
+    def close_unsent(self) -> None:
+        """Close what was made when its length was asked, if that was not sent; the factory is called again for it."""
+        made, _, unsent = self._made
+        if unsent:
+            self._made = (made, None, False)
+            _close(made)
 
     def _make(self) -> bytes | Body | None:
         before, body, unsent = self._made
@@ -251,6 +257,11 @@ class CallableBody:
         body = wire_body(made, self._argument)
         self._made = (made, body, True)
         return body
+
+
+def _close(made: Any) -> None:
+    if hasattr(made, "close"):
+        made.close()
 
 
 def encode_body(data: Any, json: Any) -> tuple[Any, bytes | None]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from client.body import CallableBody
 from client.exceptions import InvalidRequest, RequestException, TooManyRedirects, UnrewindableBodyError
 from client.headers import CaseInsensitiveDict
 from client.prepared import USUAL_METHODS, PreparedRequest, checked_method
@@ -143,12 +144,12 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
     method = request.method
     if type(method) is not str or method not in USUAL_METHODS:
         request.method = checked_method(method)  # the caller, a hook or an auth object may have assigned it
-    if session._cookies or request._own_cookies is not None:
-        add_cookies(session, request)
-    if options.proxies is not None:
-        call.proxy = options.proxies.choose(url)
-    adapter = session._adapter_for(url)
     try:
+        if session._cookies or request._own_cookies is not None:
+            add_cookies(session, request)
+        if options.proxies is not None:
+            call.proxy = options.proxies.choose(url)
+        adapter = session._adapter_for(url)
         if adapter is None:
             response = transact(session._transport, request, options, call)
         else:
@@ -159,6 +160,9 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
                 session, url, error.response
             )  # the head had come, as it would have to a caller who streams
         raise
+    finally:
+        if request.body is not None and isinstance(body := request._wire[1], CallableBody):
+            body.close_unsent()  # an error, perhaps kept for long, would keep the file open
     if response._has_field(b"set-cookie"):
         keep_cookies(session, url, response)
     if request._hooks is not None and request._hooks.get("response"):

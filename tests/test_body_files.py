@@ -15,8 +15,16 @@ from typing import Any
 
 import pytest
 
+import client
 from client.body import BLOCK, FileBody, wire_body
-from client.exceptions import FileModeWarning, InvalidBody, UnrewindableBodyError
+from client.exceptions import (
+    ConnectError,
+    FileModeWarning,
+    InvalidBody,
+    InvalidHeader,
+    UnrewindableBodyError,
+)
+from tests.scripted_server import Close, Expect, ScriptedServer, Send
 from tests.sent_bodies import sent, streamed
 
 CONTENT = bytes(range(256)) * 1200  # more than one block
@@ -322,6 +330,45 @@ def test_what_a_callable_made_is_closed(path: Path) -> None:
     chunks.close()  # type: ignore[attr-defined]  # it is a generator
     assert CONTENT == b"".join(body.chunks())
     assert [True, True] == [file.closed for file in made]
+
+
+def test_what_a_callable_made_is_closed_if_the_call_fails_before_it_is_sent(
+    path: Path, closed_port: int
+) -> None:
+    """Of a thousand errors that are kept for later, each would keep a file open."""
+    made: list[Any] = []
+
+    def factory() -> Any:
+        made.append(path.open("rb"))
+        return made[-1]
+
+    url = f"http://127.0.0.1:{closed_port}/"
+    with client.Session(trust_env=False) as session:
+        kept = list(session.map([("PUT", url)] * 3, data=factory, on_error="return"))
+        broken = session.prepare_request(client.Request("PUT", url, data=factory))
+        broken.headers["X"] = "a\nb"
+        with pytest.raises(InvalidHeader):
+            session.send(broken)
+
+    assert [ConnectError] * 3 == [type(error) for error in kept]
+    assert [True] * 4 == [file.closed for file in made]
+
+
+def test_what_a_callable_made_is_closed_if_the_answer_comes_before_it_is_sent(
+    path: Path, scripted_server: ScriptedServer
+) -> None:
+    scripted_server.script(Expect(), Send(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"), Close())
+    made: list[Any] = []
+
+    def factory() -> Any:
+        made.append(path.open("rb"))
+        return made[-1]
+
+    with client.Session(trust_env=False) as session:
+        response = session.put(scripted_server.url, data=factory, expect=True)
+
+    assert 401 == response.status_code
+    assert [True] == [file.closed for file in made]
 
 
 def test_a_file_keeps_what_the_transport_needs() -> None:
