@@ -5,6 +5,7 @@ The law of the room: what is no job, or one job where many are expected, is refu
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -61,15 +62,17 @@ def request_arguments(job: Any) -> dict[str, Any]:
 
 
 def attach_request(error: Exception, arguments: Mapping[str, Any]) -> None:
-    """Set ``error.request`` to what the caller asked for, unless it is set already.
+    """Set ``error.request`` to what the caller asked for, unless it is set already or the error does not take it.
 
     Args:
         error: Of a call that perhaps never came to a prepared request, or of the caller's own code.
         arguments: Of `Session.request`.
     """
-    if getattr(error, "request", None) is None:
-        parts = {name: arguments[name] for name in _REQUEST_PARTS if name in arguments and name != "hooks"}
-        try:
+    with contextlib.suppress(
+        Exception
+    ):  # of a class of his: one with slots, or a property that raises until it is set
+        if getattr(error, "request", None) is None:
+            parts = {
+                name: arguments[name] for name in _REQUEST_PARTS if name in arguments and name != "hooks"
+            }
             error.request = Request(**{"method": "GET", **parts})  # type: ignore[attr-defined]  # any exception
-        except AttributeError:  # one with slots
-            pass

@@ -219,6 +219,40 @@ def test_an_error_in_the_place_of_a_result_has_its_request(session: client.Sessi
     assert "nonsense" == caught.value.request.url
 
 
+class Closed(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "request":
+            raise TypeError("no further attributes")
+        super().__setattr__(name, value)
+
+
+class Unset(Exception):
+    """As httpx's: its request cannot be read before it is set."""
+
+    @property
+    def request(self) -> object:
+        raise RuntimeError("not set yet")
+
+
+@pytest.mark.parametrize("kind", [Closed, Unset])
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_an_error_that_does_not_take_a_request_is_returned_without(
+    server: LoopbackServer, session: client.Session, name: str, kind: type[Exception]
+) -> None:
+    error = kind("the caller's own")
+
+    def refuse(*arguments: object, **keywords: object) -> None:
+        raise error
+
+    jobs: list[Any] = [server.url, {"url": server.url, "hooks": {"response": refuse}}, server.url]
+    results: list[Any] = list(getattr(session, name)(jobs, on_error="return"))
+
+    assert [error] == [result for result in results if isinstance(result, Exception)]
+    assert 3 == len(results)
+    with pytest.raises(kind):
+        list(getattr(session, name)(jobs))
+
+
 def test_many_threads_share_one_session(server: LoopbackServer) -> None:
     """Every response carries its own nonce, and no connection is left over."""
     with no_leaks(), client.Session(trust_env=False) as session:
