@@ -28,6 +28,7 @@ from client.exceptions import (
     ContentDecodingError,
     DownloadError,
     HTTPError,
+    IncompleteBody,
     InvalidBody,
     InvalidRequest,
     InvalidSchema,
@@ -56,31 +57,41 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 USAGE: Final = 2
+HTTP_ERROR: Final = 22
 CANNOT_WRITE: Final = 23
 UNTRUSTED: Final = 60
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
-#: curl's exit codes (curl(1), "EXIT CODES"); the first class that fits decides.
-EXIT_CODES: Final[tuple[tuple[type[RequestException], int], ...]] = (
-    (Timeout, 28),
-    (InvalidSchema, 1),
-    (MissingSchema, 3),
-    (InvalidURL, 3),
-    (InvalidRequest, USAGE),
-    (NameResolutionError, 6),
-    (ProxyError, 97),
-    (SSLError, 35),
-    (ConnectError, 7),
-    (RemoteDisconnected, 52),
-    (ProtocolError, 8),
-    (ConnectionError, 56),
-    (ChunkedEncodingError, 18),
-    (ContentDecodingError, 61),
-    (DownloadError, 18),
-    (BodyTooLarge, 63),
-    (TooManyRedirects, 47),
-    (HTTPError, 22),
-    (RequestException, 1),
+#: curl's exit codes (curl(1), "EXIT CODES") for an error of one class with a cause of another; the first row that fits.
+EXIT_CODES: Final[tuple[tuple[type[RequestException], type[object], int], ...]] = (
+    (Timeout, object, 28),
+    (InvalidSchema, object, 1),
+    (MissingSchema, object, 3),
+    (InvalidURL, object, 3),
+    (InvalidRequest, object, USAGE),
+    (NameResolutionError, object, 6),
+    (ProxyError, NameResolutionError, 5),
+    (ProxyError, ConnectError, 7),
+    (ProxyError, object, 97),
+    (SSLError, object, 35),
+    # A connection that was made, and broke during the TLS handshake.
+    (ConnectError, ConnectionResetError, 35),
+    (ConnectError, BrokenPipeError, 35),
+    (ConnectError, object, 7),
+    # Not closed by the peer but reset, as the system or TLS says.
+    (RemoteDisconnected, OSError, 56),
+    (RemoteDisconnected, object, 52),
+    (ProtocolError, object, 8),
+    (ConnectionError, object, 56),
+    (IncompleteBody, OSError, 56),
+    (IncompleteBody, object, 18),
+    (ChunkedEncodingError, object, 56),
+    (ContentDecodingError, object, 61),
+    (DownloadError, object, 18),
+    (BodyTooLarge, object, 63),
+    (TooManyRedirects, object, 47),
+    (HTTPError, object, HTTP_ERROR),
+    (RequestException, object, 1),
 )
 
 
@@ -112,10 +123,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(error: BaseException) -> int:
-    """Return curl's exit code for *error*; of a TLS handshake, a certificate that is not accepted has its own."""
-    if isinstance(error, SSLError) and hasattr(error.__cause__, "verify_code"):  # of ssl's own error for that
+    """Return curl's exit code for *error*, by `EXIT_CODES`, and by what a proxy's status or a certificate adds."""
+    cause = error.__cause__
+    if isinstance(error, ProxyError) and (error.status or 0) >= 400:  # to CONNECT; a SOCKS reply is one byte
+        return HTTP_ERROR
+    if isinstance(error, ProxyError) and isinstance(cause, SSLError):  # with the proxy itself
+        error, cause = cause, cause.__cause__
+    if isinstance(error, SSLError) and hasattr(cause, "verify_code"):  # ssl's error for a certificate
         return UNTRUSTED
-    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), CANNOT_WRITE)
+    fitting = (code for kind, of, code in EXIT_CODES if isinstance(error, kind) and isinstance(cause, of))
+    return next(fitting, CANNOT_WRITE)
 
 
 def parser() -> argparse.ArgumentParser:

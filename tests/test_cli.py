@@ -222,7 +222,7 @@ def test_a_name_without_an_address_is_6(run: Callable[..., Run], monkeypatch: py
         (b"", 52),
         (b"SSH-2.0-OpenSSH_9.2\r\n", 8),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", 18),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 18),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 56),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", 61),
     ],
 )
