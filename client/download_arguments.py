@@ -5,6 +5,7 @@ The law of the room: what makes no sense is refused before anything is opened or
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 from client.download_results import FailedDownload
@@ -13,7 +14,6 @@ from client.headers import CaseInsensitiveDict
 from client.setting_checks import check
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from client.retries import Retry
@@ -89,6 +89,10 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
             raise InvalidRequest(f"path= must be a str or an os.PathLike of str, not {type(path).__name__}")
         if not given or "\0" in given:
             raise InvalidRequest(f"path={given!r:.80}: expected the path of a file or of a folder")
+        try:
+            os.fsencode(given)
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(f"path={given!r:.80}: no path of this system ({error.reason})") from None
     try:
         headers = CaseInsensitiveDict(arguments.get("headers") or {})
     except (TypeError, ValueError):
