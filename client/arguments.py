@@ -84,7 +84,7 @@ class MapArguments(_Carrying, _Content, total=False):
     params: Any
     """Added to the URL's query."""
     data: Any
-    """The body, of each request; one that can be read only once serves only one."""
+    """The body, of each request: no file and no iterator, but a callable that returns a fresh one."""
     json: Any
     """The body as JSON."""
 

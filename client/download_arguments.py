@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 from client.download_results import FailedDownload
 from client.exceptions import InvalidHeader, InvalidRequest
 from client.headers import CaseInsensitiveDict
+from client.jobs import refuse_read_once
 from client.setting_checks import check
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
             os.fsencode(given)
         except UnicodeEncodeError as error:
             raise InvalidRequest(f"path={given!r:.80}: no path of this system ({error.reason})") from None
+    refuse_read_once(arguments)  # each part has a request of its own
     try:
         headers = CaseInsensitiveDict(arguments.get("headers") or {})
     except (TypeError, ValueError):

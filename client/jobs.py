@@ -13,7 +13,7 @@ from client.exceptions import InvalidRequest
 from client.request import Request
 from client.url import URL
 
-__all__ = ["Job", "attach_request", "request_arguments", "several"]
+__all__ = ["Job", "attach_request", "refuse_read_once", "request_arguments", "several"]
 
 #: A URL, a (method, url) pair, a `Request`, or a mapping of `Session.request`'s arguments.
 Job: TypeAlias = "str | bytes | URL | tuple[str, str] | Request | Mapping[str, Any]"
@@ -22,6 +22,12 @@ Job: TypeAlias = "str | bytes | URL | tuple[str, str] | Request | Mapping[str, A
 _REQUEST_PARTS: Final = (
     "method", "url", "headers", "files", "data", "params", "auth", "cookies", "hooks", "json", "trailers",
 )  # fmt: skip
+
+
+#: Arguments of `Session.request` that may be, or hold, what is read to its end.
+_READ: Final = ("data", "files", "params", "headers", "cookies", "trailers")
+#: How deep in them it may stand: ``files=[(name, (filename, file))]``.
+_DEEP: Final = 3
 
 
 def several(jobs: Any) -> Iterable[Any]:
@@ -35,6 +41,33 @@ def several(jobs: Any) -> Iterable[Any]:
             f"jobs= must be an iterable of jobs, not one {type(jobs).__name__}; a single job goes into a list"
         )
     return jobs
+
+
+def refuse_read_once(arguments: Mapping[str, Any]) -> None:
+    """Refuse what the first of several requests would read to its end, so that the others were sent without it.
+
+    Args:
+        arguments: Of `Session.request`, for all of them.
+
+    Raises:
+        InvalidRequest: One is or holds a file or an iterator.
+    """
+    for name in _READ:
+        culprit = _read_once(arguments.get(name), _DEEP)
+        if culprit is not None:
+            raise InvalidRequest(
+                f"{name}= of several requests must not be or hold what only one can read, as a "
+                f"{type(culprit).__name__}: pass bytes or a list, or as data= a callable that returns a fresh body"
+            )
+
+
+def _read_once(value: Any, depth: int) -> Any:
+    """Return the first file or iterator that *value* is or holds, None if there is none."""
+    if hasattr(value, "read") or hasattr(value, "__next__"):
+        return value
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    found = (_read_once(one, depth - 1) for one in inner if depth)
+    return next((one for one in found if one is not None), None)
 
 
 def request_arguments(job: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from client.exceptions import ForkError, InvalidRequest
-from client.jobs import attach_request, request_arguments, several
+from client.jobs import attach_request, refuse_read_once, request_arguments, several
 from client.pacing import Pacer, Turns
 from client.progress import Row, shown
 from client.url import parse_url
@@ -161,6 +161,7 @@ class _Source:
     ) -> None:
         if per_host is not None and (type(per_host) is not int or per_host < 1):
             raise InvalidRequest(f"per_host={per_host!r}: expected a number of requests, at least 1")
+        refuse_read_once(arguments)
         self._jobs = iter(several(jobs))
         self.total = len(jobs) if isinstance(jobs, Sized) else None
         self._carrier = _carrier_for(session, executor, arguments, None if rate is None else Pacer(rate))

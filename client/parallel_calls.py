@@ -79,7 +79,8 @@ class ParallelCalls:
 
         Raises:
             InvalidRequest: An argument makes no sense. ``stream=True`` is one: a response that waits unread would
-                hold a connection that the others need. Also: what has to travel to another process cannot be pickled.
+                hold a connection that the others need; in *arguments*, a file or an iterator, which the first job
+                would use up. Also: what has to travel to another process cannot be pickled.
             RuntimeError: Consumed on one of this session's own workers.
             WorkerLost: The executor lost a job, or takes no more.
             RequestException: What a job raised.
