@@ -79,6 +79,8 @@ class Downloads:
             InvalidRequest: What stands in *jobs* is no job, or *jobs* is a single one. What has to travel to another
                 process cannot be pickled.
             SessionClosed: The session was closed meanwhile, and did the work; what other processes do goes on.
+            WorkerLost: The executor takes no more, and there are more jobs of an iterable without a length. The rest of
+                jobs that have one is in ``failed``.
             RuntimeError: As `download`.
         """
         from client.downloads import download_many

@@ -21,10 +21,10 @@ from client.jobs import attach_request
 from client.progress import Row, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
 
-    from client.executors import Ticket
+    from client.executors import Carrier, Ticket
     from client.progress import Progress
     from client.session import Session
 
@@ -35,6 +35,7 @@ def run_downloads(
     session: Session,
     executor: Executor,
     jobs: Iterable[Mapping[str, Any]],
+    has_end: bool,
     common: Mapping[str, Any],
     progress: Progress,
     finished: Callable[[Mapping[str, Any], Any], None],
@@ -46,6 +47,7 @@ def run_downloads(
         session: Downloads, or a twin of it in another process.
         executor: Any.
         jobs: Arguments of `Session.download`; drawn as room becomes free.
+        has_end: *jobs* is known to end: each that *executor* takes no more comes to that error.
         common: What all of them share, to be looked at in advance.
         progress: As `Session.download_many`; of the files that are done.
         finished: Called with each job and what it came to: a `Download` or the exception.
@@ -55,6 +57,7 @@ def run_downloads(
         InvalidRequest: It is no executor, or what has to travel cannot be pickled.
         SessionClosed: The session was closed meanwhile, and *executor* has threads of this process.
         RuntimeError: Called on a thread of *executor*.
+        WorkerLost: *executor* takes no more, and of further jobs nobody knows how many there are.
     """
     carrier = carrier_for(session, executor, "download", common, None)
     carrier.refuse_own_worker()
@@ -63,7 +66,7 @@ def run_downloads(
     under_way: dict[int, tuple[Mapping[str, Any], Ticket]] = {}
     # Of numbers: a ticket's callback that held the ticket would keep its outcome until the garbage collector came by.
     news: SimpleQueue[int] = SimpleQueue()
-    numbered = enumerate(jobs)
+    numbered = enumerate(jobs if has_end else _while_taken(jobs, carrier))
     received = 0
     try:
         with shown(progress) as show:
@@ -103,6 +106,14 @@ def run_downloads(
     finally:
         if run is not None and folders:
             _remove_receipts(executor, run, folders, wait=not under_way)
+
+
+def _while_taken(jobs: Iterable[Mapping[str, Any]], carrier: Carrier) -> Iterator[Mapping[str, Any]]:
+    """Pass *jobs* on; raise `WorkerLost` for one after the first that was refused."""
+    for job in jobs:
+        if carrier.refusal is not None:
+            raise carrier.refusal
+        yield job
 
 
 def _tell(news: SimpleQueue[int], number: int, _: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Sized
 from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -159,7 +160,8 @@ def _download_elsewhere(
             else:
                 yield merged
 
-    run_downloads(session, executor, sensible(), arguments, progress, finished, so_far)
+    has_end = isinstance(jobs, Sized)
+    run_downloads(session, executor, sensible(), has_end, arguments, progress, finished, so_far)
     return results
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,29 @@ def test_of_a_pool_that_breaks_nothing_is_lost(
     assert {client.WorkerLost} == lost
     assert (40, []) == (len(results.done) + len(rest.done), rest.failed)
     assert all((tmp_path / str(number)).stat().st_size == number for number in range(40))
+
+
+@pytest.mark.parametrize("kind", ["a dead process", "threads that were shut down"])
+def test_a_pool_that_takes_no_more_ends_endless_jobs(
+    session: client.Session, server: LoopbackServer, tmp_path: Path, kind: str
+) -> None:
+    """Each further one was drawn and came to its own error, for ever."""
+    dies = kind == "a dead process"
+    drawn = itertools.count()
+
+    def jobs() -> Iterator[Any]:
+        for number in drawn:
+            assert number < 1000
+            if number == 10 and not dies:
+                pool.shutdown(wait=False)
+            hooks = {"response": hook_that_kills} if number == 10 and dies else None
+            yield {"url": f"{server.url}/bytes/{number}", "path": tmp_path / str(number), "hooks": hooks}
+
+    with spawned() if dies else ThreadPoolExecutor(2) as pool, pytest.raises(client.WorkerLost) as caught:
+        session.download_many(jobs(), executor=pool)
+
+    assert isinstance(caught.value.__cause__, BrokenExecutor if dies else RuntimeError)
+    assert (tmp_path / "0").exists()
 
 
 def test_what_cannot_travel_is_refused(
