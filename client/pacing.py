@@ -8,18 +8,17 @@ from __future__ import annotations
 import re
 from _thread import TIMEOUT_MAX, allocate_lock
 from collections import deque
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from client.exceptions import InvalidRequest, RequestException
+from client.workers import WorkerTicket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from client.transport.cancel import CancelToken
-    from client.workers import RequestFuture, WorkerPool
+    from client.workers import WorkerPool
 
 __all__ = ["Pacer", "Turns"]
 
@@ -63,8 +62,8 @@ class Pacer:
 class Turns:
     """Hands calls to a session's workers one after the other, each when its turn has come.
 
-    Only the worker of the next call waits for the clock, so that the others are free for whatever else the session has
-    to do; it is he who then sends for the one after it, so that nothing waits for the consumer of the results.
+    One worker waits for the clock, so that the others, if there are any, are free for whatever else the session has to
+    do; it is he who then sends for the next call, so that nothing waits for the consumer of the results.
 
     Args:
         workers: Carry out the calls.
@@ -76,49 +75,71 @@ class Turns:
         self._workers = workers
         self._pacer = pacer
         self._lock = allocate_lock()
-        self._waiting: deque[tuple[RequestFuture[Any], Callable[[CancelToken], Any]]] = deque()
-        self._next: RequestFuture[Any] | None = None  # was handed over, and its turn has not come
+        self._waiting: deque[_Turn] = deque()
+        self._next: _Turn | None = None  # was handed over, and its turn has not come
 
-    def submit(self, call: Callable[[CancelToken], Any]) -> RequestFuture[Any]:
-        """Do what `WorkerPool.submit` does, when the turn of *call* has come.
+    def submit(self, call: Callable[[CancelToken], Any]) -> WorkerTicket:
+        """Have a worker call *call* when its turn has come.
 
         Raises:
             SessionClosed: The workers were closed.
+            ForkError: They are in the parent process, and one may have held our lock at the fork.
         """
-        future: RequestFuture[Any] = self._workers.promise()
+        self._workers.refuse_if_gone()
+        turn = _Turn(self, call)
         with self._lock:
-            self._waiting.append((future, call))
-        self._go_on(None)
-        return future
+            self._waiting.append(turn)
+        self.go_on(None)
+        return turn
 
-    def _go_on(self, ended: Future[Any] | None) -> None:
+    def go_on(self, ended: _Turn | None) -> None:
         """Hand the next call over, if *ended* is the one that all others wait for: its turn has come, or it is over."""
-        while True:
-            with self._lock:
-                if self._next is not ended:
-                    return
-                self._next, call = self._waiting.popleft() if self._waiting else (None, None)
-                future = self._next
-            if future is None or call is None:
+        with self._lock:
+            if self._next is not ended:
                 return
-            if not future.cancelled():
-                try:
-                    self._workers.submit(partial(self._in_turn, future, call), future)
-                except RequestException as error:  # they were closed: nobody will carry out any of them
-                    if future.set_running_or_notify_cancel():
-                        future.set_exception(error)
-                else:
-                    future.add_done_callback(self._go_on)  # in case that it never comes to `_in_turn`
-                    return
-            ended = future
-
-    def _in_turn(
-        self, future: RequestFuture[Any], call: Callable[[CancelToken], Any], token: CancelToken
-    ) -> Any:
+            turn = self._next = self._waiting.popleft() if self._waiting else None
+        if turn is None:
+            return
         try:
-            if (seconds := self._pacer.claim()) > 0:
-                token.sleep(seconds)
+            self._workers.hand_over(turn.work, turn)
+        except RequestException as error:  # they were closed: nobody will carry out any of them
+            with self._lock:
+                refused = [turn, *self._waiting]
+                self._waiting.clear()
+                self._next = None
+            for turn in refused:
+                turn.set_exception(error.with_traceback(None))  # which holds this frame, and that the turns
+
+    def wait(self, token: CancelToken) -> None:
+        """Wait for the next turn. Raises what *token* was stopped with."""
+        if (seconds := self._pacer.claim()) > 0:
+            token.sleep(seconds)
+
+
+class _Turn(WorkerTicket):
+    """The ticket of a call that waits for its turn. However it ends, the next one is sent for.
+
+    Stopping it takes no lock and hands nothing over: the garbage collector may do that to a forgotten `map`, on a
+    thread that holds a lock of the workers or ours.
+    """
+
+    __slots__ = ("_call", "_turns")
+
+    def __init__(self, turns: Turns, call: Callable[[CancelToken], Any]) -> None:
+        super().__init__()
+        self._turns = turns
+        self._call = call
+
+    def work(self, token: CancelToken) -> Any:
+        """Carry the call out, on a worker."""
+        try:
+            self._turns.wait(token)
         finally:
-            self._go_on(future)
-            del future  # the traceback of an error holds this frame, and the future the error
+            self._turns.go_on(self)
+            call = self._call
+            del self  # the traceback of an error holds this frame, and we the error
         return call(token)
+
+    def _end(self, error: BaseException | None, result: Any) -> None:
+        super()._end(error, result)
+        self._turns.go_on(self)  # in case that it never came to `work`

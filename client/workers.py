@@ -266,10 +266,9 @@ class WorkerPool:
         """Return the future of a call that `submit` gets later.
 
         Raises:
-            SessionClosed: The pool was closed.
+            SessionClosed, ForkError: As `refuse_if_gone`.
         """
-        if self._crew.closed:
-            raise _closed()
+        self.refuse_if_gone()
         return RequestFuture(self._crew.mark)
 
     def submit(
@@ -288,21 +287,31 @@ class WorkerPool:
         self.hand_over(function, future)
         return future
 
+    def refuse_if_gone(self) -> None:
+        """Raise what `hand_over` would, without a lock.
+
+        Raises:
+            SessionClosed: The pool was closed, so nobody would do the work.
+            ForkError: The pool's threads are in the parent process.
+        """
+        if self.process != os.getpid():
+            raise ForkError("these workers belong to the parent process: they do no work here")
+        if self._crew.closed:
+            raise _closed()
+
     def hand_over(
         self, function: Callable[[CancelToken], Any], future: RequestFuture[Any] | WorkerTicket
     ) -> None:
         """Have a worker call *function* with the stop switch of *future*, and set that.
 
         Raises:
-            SessionClosed: The pool was closed, so nobody would do the work.
-            ForkError: The pool's threads are in the parent process.
+            SessionClosed, ForkError: As `refuse_if_gone`.
             RuntimeError: The system gives us not even one thread.
         """
-        if self.process != os.getpid():
-            raise ForkError("these workers belong to the parent process: they do no work here")
+        self.refuse_if_gone()
         crew = self._crew
         with crew.lock:
-            if crew.closed:
+            if crew.closed:  # meanwhile
                 raise _closed()
             if crew.queued >= crew.idle and len(crew.threads) < self.size:
                 crew.start_thread()

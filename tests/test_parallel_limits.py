@@ -149,6 +149,36 @@ def test_a_rate_is_kept_however_many_jobs_fail_at_once(name: str) -> None:
     assert 60 == len(results)
 
 
+@BOTH
+def test_closing_the_results_takes_no_lock_of_the_workers(name: str) -> None:
+    """The garbage collector closes forgotten ones, perhaps on a thread that holds that very lock: it waited for itself."""
+    has_come, may_end, is_closed = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def hold_all_but_the_first(request: Any) -> MockResponse:
+        if "held" in str(request.url):
+            has_come.release()
+            assert may_end.wait(10)
+        return MockResponse(200)
+
+    session = client.Session(transport=MockTransport(hold_all_but_the_first), workers=2, trust_env=False)
+    results = getattr(session, name)(["http://first.test/", *["http://held.test/"] * 9], rate="1000/s")
+    next(results)
+    assert has_come.acquire(timeout=10)
+    assert has_come.acquire(
+        timeout=10
+    )  # both workers are busy; one job has been handed over, others wait behind it
+
+    def close() -> None:
+        with session._pool()._crew.lock:
+            results.close()
+        is_closed.set()
+
+    threading.Thread(target=close, daemon=True).start()
+    assert is_closed.wait(10)
+    may_end.set()
+    session.close()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"per_host": 0}, {"per_host": "1"}, {"per_host": True}, {"rate": "fast"}, {"rate": "0/s"}, {"rate": "0.0000001/h"}, {"rate": "1/d"}, {"rate": 5}],

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from client.exceptions import ForkError, SessionClosed
+from client.pacing import Pacer, Turns
 from client.session import Session
 from client.transport.cancel import CancelToken
 from client.workers import WorkerPool
@@ -76,6 +77,15 @@ def test_a_session_whose_lock_another_thread_held_at_the_fork_works_in_the_child
     holder.join()
     assert 7 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     session.close()
+
+
+def test_a_rate_does_not_make_the_child_wait_for_a_worker_of_the_parent() -> None:
+    """One may have held the lock at the fork, while it sent for the next call."""
+    pool = WorkerPool(1)
+    turns = Turns(pool, Pacer("1/s"))
+    with turns._lock:
+        assert 7 == in_child(lambda: turns.submit(lambda _: None))
+    pool.finish()
 
 
 @pytest.mark.parametrize(
