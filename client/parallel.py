@@ -305,12 +305,12 @@ def _results(
     source: _Source, on_error: Literal["raise", "return"], progress: Progress, *, ordered: bool
 ) -> Generator[Response | Exception, None, None]:
     """Yield results: each as it is done, or in the order of the jobs."""
-    source.refuse_own_worker()
     done = 0
     try:
         with shown(progress) as show:
             shown_at = 0.0
             while True:
+                source.refuse_own_worker()  # each time: it may be another thread that asks for the next one
                 source.fill()
                 if not source.pending:
                     break

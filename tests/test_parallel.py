@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -251,6 +252,28 @@ def test_an_error_that_does_not_take_a_request_is_returned_without(
     assert 3 == len(results)
     with pytest.raises(kind):
         list(getattr(session, name)(jobs))
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("begun", ["there", "outside"])
+def test_who_makes_the_results_does_not_take_them(
+    server: LoopbackServer, name: str, own: bool, begun: str
+) -> None:
+    """All threads could end up waiting for each other; also if another thread took the first results."""
+    with ThreadPoolExecutor(1) as pool, client.Session(workers=1, trust_env=False) as session:
+        executor = None if own else pool
+        results = getattr(session, name)([f"{server.url}/bytes/1"] * 20, executor=executor)
+        if begun == "outside":
+            next(results)
+
+        def take(*_: Any, **__: Any) -> None:
+            list(results)
+
+        hooks = {"response": take}
+        there = session.submit("GET", server.url, hooks=hooks) if own else pool.submit(take)
+        with pytest.raises(RuntimeError, match="waiting on a"):
+            there.result(10)
 
 
 def test_many_threads_share_one_session(server: LoopbackServer) -> None:
