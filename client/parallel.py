@@ -7,12 +7,15 @@ submits.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections import deque
 from collections.abc import Sized
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakSet
 
 from client.exceptions import ForkError, InvalidRequest
 from client.jobs import attach_request, refuse_read_once, request_arguments, several
@@ -56,7 +59,7 @@ def in_order(
     """Yield the results of *jobs* in their order; see `Session.map`."""
     _check(on_error, arguments)
     source = _Source(session, jobs, executor, per_host, rate, arguments)
-    return _results(source, on_error, progress, ordered=True)
+    return _opened(_results(source, on_error, progress, ordered=True))
 
 
 def as_completed(
@@ -72,7 +75,7 @@ def as_completed(
     """Yield the results of *jobs* as they come; see `Session.as_completed`."""
     _check(on_error, arguments)
     source = _Source(session, jobs, executor, per_host, rate, arguments)
-    return _results(source, on_error, progress, ordered=False)
+    return _opened(_results(source, on_error, progress, ordered=False))
 
 
 def _check(on_error: str, arguments: Mapping[str, Any]) -> None:
@@ -340,3 +343,28 @@ def _result(entry: _Entry, on_error: Literal["raise", "return"]) -> Response | E
     finally:
         del ticket  # the traceback of an error holds this frame, and the ticket the error
     return response
+
+
+_open: Final[WeakSet[Generator[Response | Exception, None, None]]] = WeakSet()
+
+
+def _opened(
+    results: Generator[Response | Exception, None, None],
+) -> Generator[Response | Exception, None, None]:
+    _open.add(results)
+    return results
+
+
+def _close_at_exit() -> None:
+    """Close what the program keeps in a global name: its bar hides the cursor, its next call may wait for its turn.
+
+    Before the workers are waited for, as this was registered after that.
+    """
+    for results in list(_open):
+        with suppress(ValueError):  # a thread that does not keep the interpreter is taking one
+            results.close()
+
+
+atexit.register(_close_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)  # the calls and the bar are the parent's

@@ -149,6 +149,24 @@ def test_a_rate_is_kept_however_many_jobs_fail_at_once(name: str) -> None:
     assert 60 == len(results)
 
 
+FORGOTTEN = """
+import sys, client
+from client.testing import MockResponse, MockTransport
+session = client.Session(transport=MockTransport(lambda _: MockResponse(200)), trust_env=False)
+results = getattr(session, sys.argv[1])(["http://a.test/"] * 9, rate="1/h")
+print(next(results).status_code)
+"""
+
+
+@BOTH
+def test_a_program_that_ends_does_not_wait_for_the_rate(name: str) -> None:
+    """Of results that a global name keeps; those of a local one are closed with it."""
+    command = [sys.executable, "-c", FORGOTTEN, name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+    assert (0, "200\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
 @BOTH
 def test_closing_the_results_takes_no_lock_of_the_workers(name: str) -> None:
     """The garbage collector closes forgotten ones, perhaps on a thread that holds that very lock: it waited for itself."""

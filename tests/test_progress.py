@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
 import sys
 
 import pytest
@@ -80,3 +81,42 @@ def test_what_is_no_terminal_stays_clean() -> None:
         assert show is None
 
     assert "" == stream.getvalue()
+
+
+FORGOTTEN = """
+import sys, threading, client
+from client.testing import LoopbackServer
+
+def hold():
+    threading.Event().wait()
+
+threading.Thread(target=hold, daemon=True).start()  # which keeps this module until all others have gone
+server = LoopbackServer().__enter__()
+session = client.Session(trust_env=False)
+results = getattr(session, sys.argv[1])([f"{server.url}/bytes/1"] * 99, progress=True)
+next(results)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_a_program_that_ends_early_gives_the_cursor_back(name: str) -> None:
+    """Results that a global name keeps were closed after all modules had gone, too late to draw."""
+    pytest.importorskip("rich", reason="hides the cursor")
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-c", FORGOTTEN, name]
+        with subprocess.Popen(command, stderr=theirs, env={**os.environ, "TERM": "xterm"}) as process:
+            os.close(theirs)
+            drawn = b"".join(iter(lambda: read_of(terminal), b""))
+            assert 0 == process.wait(20)
+
+    assert 1 == drawn.count(b"\x1b[?25l") == drawn.count(b"\x1b[?25h")
+
+
+def read_of(terminal: io.FileIO) -> bytes:
+    """Return what comes next; nothing once the last process that had the other side has closed it."""
+    try:
+        return terminal.read(65536)
+    except OSError:  # how Linux says so
+        return b""
