@@ -30,13 +30,15 @@ _READ: Final = ("data", "files", "params", "headers", "cookies", "trailers")
 _DEEP: Final = 3
 
 
-def several(jobs: Any) -> Iterable[Any]:
+def several(jobs: Iterable[Any]) -> Iterable[Any]:
     """Return *jobs*, which must be more than one job by its kind.
 
     Raises:
         InvalidRequest: It is a single job (a str would be read letter by letter), or nothing to iterate over.
     """
-    if isinstance(jobs, str | bytes | bytearray | URL | Request | Mapping) or not isinstance(jobs, Iterable):
+    is_one = isinstance(jobs, str | bytes | bytearray | URL | Request | Mapping)
+    is_iterable = isinstance(jobs, Iterable) or hasattr(type(jobs), "__getitem__")  # as `iter` takes them
+    if is_one or not is_iterable:
         raise InvalidRequest(
             f"jobs= must be an iterable of jobs, not one {type(jobs).__name__}; a single job goes into a list"
         )

@@ -297,11 +297,10 @@ class _Source:
 
     def _host_of(self, url: Any) -> str | None:
         """Return the host that *url* leads to; None, which has a limit of its own, if it leads nowhere."""
-        try:
-            return str(parse_url(url).host)
-        except InvalidRequest:
-            base: Any = self._session.base_url
-            return None if base is None else base.host
+        for one in (url, self._session.base_url):
+            with suppress(InvalidRequest):  # relative to the other one, or none at all
+                return str(parse_url(one).host)
+        return None
 
 
 def _results(

@@ -142,6 +142,17 @@ def test_a_single_job_is_no_iterable_of_jobs(session: client.Session, name: str,
 
 
 @pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_a_sequence_of_the_old_kind_is_iterable(
+    session: client.Session, server: LoopbackServer, name: str
+) -> None:
+    class Numbered:
+        def __getitem__(self, number: int) -> str:
+            return [f"{server.url}/bytes/1", f"{server.url}/bytes/2"][number]
+
+    assert [1, 2] == sorted(sizes(getattr(session, name)(Numbered())))
+
+
+@pytest.mark.parametrize("name", ["map", "as_completed"])
 def test_streaming_is_refused(session: client.Session, name: str) -> None:
     """Unread responses would hold every connection, and the next jobs would wait for ever."""
     with pytest.raises(InvalidRequest, match="stream"):

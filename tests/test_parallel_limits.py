@@ -67,6 +67,19 @@ def test_no_host_gets_more_than_its_share(name: str, per_host: int) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("base_url", ["http://waits0.test/", parse_url("http://waits0.test/")])
+def test_a_relative_url_is_one_of_the_host_of_the_base(name: str, base_url: Any) -> None:
+    """Also where that was assigned, as packages that were written for requests do."""
+    crowd = Crowd(wait_for=2)
+    with crowded(crowd) as session:
+        session.base_url = base_url
+        jobs = [relative for _ in range(6) for relative in ("a", "http://waits0.test/b")]
+        list(getattr(session, name)(jobs, per_host=2))
+
+    assert {"waits0.test": 2} == dict(crowd.most)
+
+
+@BOTH
 def test_jobs_that_wait_for_their_host_let_others_pass(name: str) -> None:
     """Twenty jobs of one host stand before the one that its first waits for."""
     crowd = Crowd(wait_for=2)
