@@ -97,8 +97,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     refuse_read_once(arguments)  # each part has a request of its own
     try:
         headers = CaseInsensitiveDict(arguments.get("headers") or {})
-    except (TypeError, ValueError):
-        raise InvalidHeader("headers= must be a mapping or (name, value) pairs") from None
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidHeader("headers= must be a mapping or (name, value) pairs of str") from None
     if "Range" in headers or "If-Range" in headers:
         raise InvalidRequest("a download asks for ranges itself: leave Range and If-Range out of headers=")
 

@@ -98,10 +98,7 @@ def download_many(
             try:
                 check_arguments(merged)
                 task = DownloadTask(session, _announcer(news), **merged)
-            except (
-                OSError,
-                TypeError,
-            ) as error:  # what is wrong with one job's arguments is that job's failure
+            except Exception as error:  # noqa: BLE001  # what is wrong with one job's arguments is its failure
                 results.failed.append(FailedDownload(merged["url"], merged["path"], error, merged))
             else:
                 under_way[task] = merged
@@ -154,7 +151,7 @@ def _download_elsewhere(
             merged = {**arguments, **arguments_of(job)}
             try:
                 check_arguments(merged)
-            except (OSError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001  # as in `download_many`
                 attach_request(error, {"url": merged["url"]})
                 finished(merged, error)
             else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,29 @@ def test_what_failed_is_told_and_can_be_tried_again(
     again = session.download_many(one for one in results.failed if Path(one.path).name == "taken")
     assert ([], 1) == (again.failed, len(again.done))
     assert ["fine", "taken"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+class Unreadable:
+    def __fspath__(self) -> str:
+        raise LookupError("the caller's own")
+
+
+@pytest.mark.parametrize("kind", [None, ThreadPoolExecutor])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [({"headers": {5: "a"}}, client.InvalidHeader), ({"path": Unreadable()}, LookupError)],
+    ids=["headers", "path"],
+)
+def test_whatever_is_wrong_with_one_job_is_its_own_failure(
+    session: client.Session, server: LoopbackServer, tmp_path: Path, kind: Any, wrong: Any, error: Any
+) -> None:
+    job = {"url": f"{server.url}/bytes/1", "path": tmp_path / "wrong", **wrong}
+    fine: list[Any] = [(f"{server.url}/bytes/{number}", tmp_path / str(number)) for number in range(2)]
+    with contextlib.nullcontext() if kind is None else kind(2) as pool:
+        results = session.download_many([fine[0], job, fine[1]], executor=pool)
+
+    assert ["0", "1"] == sorted(done.path.name for done in results.done)
+    assert [error] == [type(one.error) for one in results.failed]
 
 
 def test_jobs_are_drawn_as_room_becomes_free(
