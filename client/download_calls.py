@@ -37,8 +37,8 @@ class Downloads:
         Args:
             url: As `Session.request`.
             path: Of the file; of a folder to have it named by Content-Disposition or the URL, cleaned.
-            progress: Called on this thread with (bytes on disk, bytes in all or None), ten times a second; or True for
-                a bar where standard error is a terminal.
+            progress: Called on this thread with (bytes on disk, bytes in all or None), ten times a second, what it
+                raises ends it all; or True for a bar where standard error is a terminal.
             arguments: See `client.download_arguments.DownloadArguments`.
 
         Raises:

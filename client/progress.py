@@ -53,12 +53,13 @@ def shown(progress: Progress, stream: IO[str] | None = None) -> Iterator[Show | 
 
     Raises:
         InvalidRequest: *progress* is something else.
+        Exception: From what is yielded: whatever the callback raises; `StopIteration` as the cause of a RuntimeError.
     """
     if progress is not None and not isinstance(progress, bool) and not callable(progress):
         raise InvalidRequest(f"progress={progress!r:.60}: expected a function, True, False or None")
     stream = sys.stderr if stream is None else stream
     if callable(progress):
-        yield lambda whole, _rows: progress(whole.done, whole.total)
+        yield _told(progress)
     elif not progress or stream is None or not stream.isatty():
         yield None
     else:
@@ -93,6 +94,16 @@ def size_text(count: int) -> str:
     if count < 1024:
         return f"{count} B"
     return f"{count / 1024:.1f} KiB" if count < MEBIBYTE else f"{count / MEBIBYTE:.1f} MiB"
+
+
+def _told(callback: Callable[[int, int | None], object]) -> Show:
+    def show(whole: Row, _rows: Sequence[Row]) -> None:
+        try:
+            callback(whole.done, whole.total)
+        except StopIteration as error:  # which a loop of the caller's would take for its own end
+            raise RuntimeError("progress= raised StopIteration") from error
+
+    return show
 
 
 class _Terminal:

@@ -7,10 +7,15 @@ import io
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import client
 from client.progress import Row, shown
+from client.testing import LoopbackServer
 
 
 class Terminal(io.StringIO):
@@ -81,6 +86,32 @@ def test_what_is_no_terminal_stays_clean() -> None:
         assert show is None
 
     assert "" == stream.getvalue()
+
+
+@pytest.mark.parametrize("with_executor", [False, True])
+@pytest.mark.parametrize("error", [LookupError, StopIteration])
+@pytest.mark.parametrize("name", ["map", "as_completed", "download_many"])
+def test_what_a_callback_raises_comes_out(
+    tmp_path: Path, name: str, error: type[Exception], with_executor: bool
+) -> None:
+    """But for what a loop around it would take for its own end, and say nothing."""
+
+    def stop(done: int, total: int | None) -> None:
+        raise error("the caller's own")
+
+    expected = RuntimeError if error is StopIteration else error
+    with (
+        LoopbackServer() as server,
+        client.Session(trust_env=False) as session,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        url = f"{server.url}/bytes/1"
+        jobs: Any = [(url, tmp_path / "out")] if name == "download_many" else [url]
+        call = getattr(session, name)
+        with pytest.raises(expected) as caught:
+            list(call(jobs, executor=pool if with_executor else None, progress=stop))
+
+    assert error is type(caught.value if expected is error else caught.value.__cause__)
 
 
 FORGOTTEN = """
