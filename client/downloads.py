@@ -25,6 +25,7 @@ from client.exceptions import ForkError, InvalidRequest, RequestException, Sessi
 from client.jobs import attach_request, several
 from client.progress import Row, shown
 from client.timeouts import Deadline
+from client.workers import beyond_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -364,14 +365,18 @@ class _Coordinator:
         Not by the news: of what interrupted us, the last one may have been taken and not understood. And not in a
         forked child: its parent's files are under way.
         """
-        if self._process != os.getpid():
+        if self._process != os.getpid() or not self._running:
             return
         settled: SimpleQueue[DownloadTask] = SimpleQueue()
-        for running in self._running.values():
-            for future in running:
-                future.cancel()
-        for task, running in self._running.items():
-            self._settle_when_over(task, list(running), settled)
+
+        def let_go() -> None:
+            for running in self._running.values():
+                for future in running:
+                    future.cancel()
+            for task, running in self._running.items():
+                self._settle_when_over(task, list(running), settled)
+
+        beyond_ctrl_c(let_go)  # another one would leave the rest of them as they are
         give_up_at = monotonic() + PATIENCE
         with suppress(Empty):
             for _ in self._running:

@@ -24,7 +24,7 @@ from client.transport.cancel import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RequestFuture", "WorkerPool", "WorkerTicket"]
+__all__ = ["RequestFuture", "WorkerPool", "WorkerTicket", "beyond_ctrl_c"]
 
 Result = TypeVar("Result")
 
@@ -378,6 +378,17 @@ class WorkerPool:
         """Show what it is doing."""
         crew = self._crew
         return f"<WorkerPool size={self.size} running={len(crew.running)} queued={crew.queued}>"
+
+
+def beyond_ctrl_c(function: Callable[[], object]) -> None:
+    """Have *function* called on a thread of its own, since KeyboardInterrupt comes on the main thread alone.
+
+    Nobody waits for it but the end of the interpreter. Where the system gives no further thread, it is called here.
+    """
+    try:
+        threading.Thread(target=function, name="threadwire-stopping").start()
+    except RuntimeError:
+        function()
 
 
 def _refuse_worker_of(mark: object) -> None:

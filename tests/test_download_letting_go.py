@@ -17,6 +17,8 @@ from client import downloads
 from client.download_file import DownloadFile
 from client.download_folder import Folder
 from client.download_journal import Journal
+from client.testing import LoopbackServer
+from client.workers import RequestFuture
 from tests.download_server import RangeServer, Reply, file_of
 from tests.leaks import no_leaks
 
@@ -212,6 +214,36 @@ def test_a_worker_that_lets_go_late_leaves_the_folder_in_order(
 
     assert done.resumed_from > 0
     assert {"out": CONTENT} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_another_ctrl_c_stops_no_stopping(
+    session: client.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came while the first one stopped the workers; what they had not been told yet kept its names and descriptors."""
+    cancel, stopped = RequestFuture.cancel, list[RequestFuture[Any]]()
+
+    def press_again(future: RequestFuture[Any]) -> bool:
+        stopped.append(future)
+        if len(stopped) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return cancel(future)
+
+    def interrupt(done: int, total: int | None) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RequestFuture, "cancel", press_again)
+    with LoopbackServer() as server:
+        jobs = [(f"{server.url}/drip?bytes=100000", tmp_path / name) for name in "abcd"]
+        with pytest.raises(KeyboardInterrupt):
+            session.download_many(jobs, progress=interrupt)
+        for thread in threading.enumerate():
+            if thread.name == "threadwire-stopping":
+                thread.join(10)
+        session.close()
+
+    assert len(jobs) == len(stopped)
+    assert [] == list(tmp_path.iterdir())  # no validator: nothing could be gone on with
 
 
 def test_a_folder_that_was_let_go_is_not_the_working_directory(
