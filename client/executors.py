@@ -69,7 +69,7 @@ class Carrier(Protocol):
 
     size: int
     look_ahead: int
-    refusal: WorkerLost | None
+    refusal: RequestException | None
     patience: float
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
@@ -120,7 +120,7 @@ class _OnExecutor:
     def __init__(self, session: Session, executor: Executor, kind: Kind, pacer: Pacer | None) -> None:
         self.size: int = _size_of(executor, session)
         self.look_ahead: int = 2 * self.size if pacer is None else self.size
-        self.refusal: WorkerLost | None = None
+        self.refusal: RequestException | None = None
         self.patience: float = 1.0
         self._executor = executor
         self._kind: Kind = kind

@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakSet
 
-from client.exceptions import ForkError, InvalidRequest
+from client.exceptions import ForkError, InvalidRequest, SessionClosed
 from client.jobs import attach_request, refuse_read_once, request_arguments, several
 from client.pacing import Pacer, Turns
 from client.progress import Row, shown
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
 
-    from client.exceptions import WorkerLost
+    from client.exceptions import RequestException
     from client.executors import Carrier, Ticket
     from client.progress import Progress
     from client.response import Response
@@ -95,20 +95,26 @@ class OwnWorkers:
         self._turns = None if pacer is None else Turns(self._workers, pacer)
         self.size: int = self._workers.size
         self.look_ahead: int = _LOOK_AHEAD * self.size
-        self.refusal: WorkerLost | None = None
+        self.refusal: RequestException | None = None
         self.patience: float = 1.0
 
     def begin(self, arguments: Mapping[str, Any]) -> Ticket:
-        """Raise `SessionClosed` if the workers have gone."""
+        """See `Carrier`."""
         session = self._session
 
         def call(token: CancelToken) -> Response:
             return session.request(**arguments, _cancel=token)
 
-        if self._turns is not None:
-            return self._turns.submit(call)
-        ticket = WorkerTicket()
-        self._workers.hand_over(call, ticket)
+        try:
+            if self._turns is not None:
+                return self._turns.submit(call)
+            ticket = WorkerTicket()
+            self._workers.hand_over(call, ticket)
+        except SessionClosed as error:
+            # Those that have begun are taken first, as with an executor that is shut down.
+            self.refusal = error.with_traceback(None)  # which holds this frame, and that the ticket
+            ticket = WorkerTicket()
+            ticket.set_exception(error)
         return ticket
 
     def until_due(self) -> float:
@@ -190,6 +196,7 @@ class _Source:
 
         Raises:
             WorkerLost: The executor takes no more calls, those under way have all been taken, and there are more jobs.
+            SessionClosed: So do the workers.
             Exception: What the iterable raised, or `InvalidRequest` for what is no job: in the place of that job.
         """
         self._hear()

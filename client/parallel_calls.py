@@ -82,6 +82,8 @@ class ParallelCalls:
                 hold a connection that the others need; in *arguments*, a file or an iterator, which the first job
                 would use up. Also: what has to travel to another process cannot be pickled.
             RuntimeError: Consumed on one of this session's own workers.
+            SessionClosed: The session was closed meanwhile, and did the work: after the jobs that had begun, also with
+                ``on_error="return"``.
             WorkerLost: The executor lost a job, or takes no more.
             RequestException: What a job raised.
         """

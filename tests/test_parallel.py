@@ -84,6 +84,23 @@ def test_what_outlives_its_session_says_so(server: LoopbackServer, name: str, on
         list(results)
 
 
+@pytest.mark.parametrize("rate", [None, "10000/s"])
+@pytest.mark.parametrize("name", ["map", "as_completed"])
+def test_closing_the_session_loses_no_result(server: LoopbackServer, name: str, rate: str | None) -> None:
+    """What was carried out is told, and what was stopped, before the first job that finds nobody to begin it."""
+    drawn = itertools.count()
+    jobs = (f"{server.url}/bytes/{number}" for number in drawn)
+    session = client.Session(workers=2, trust_env=False)
+    results = getattr(session, name)(jobs, on_error="return", rate=rate)
+    found = [next(results), next(results)]
+    session.close()
+    with pytest.raises(client.SessionClosed):
+        found.extend(results)
+
+    assert len(found) == next(drawn) - 1
+    assert all(isinstance(one, client.Response | client.SessionClosed) for one in found)
+
+
 def test_an_endless_iterable_is_read_three_jobs_a_worker_ahead(
     session: client.Session, server: LoopbackServer
 ) -> None:
