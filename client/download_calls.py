@@ -50,6 +50,7 @@ class Downloads:
             RequestException: As `Session.request`. What had come stays for the next call to go on with, if the server
                 tells this version of the file from others (RFC 9110 section 13.1.5) and ``resume`` is true.
             RuntimeError: Called on one of this session's own workers.
+            TypeError: As `Session.submit`.
         """
         from client.downloads import download
 
@@ -81,7 +82,7 @@ class Downloads:
             SessionClosed: The session was closed meanwhile, and did the work; what other processes do goes on.
             WorkerLost: The executor takes no more, and there are more jobs of an iterable without a length. The rest of
                 jobs that have one is in ``failed``.
-            RuntimeError: As `download`.
+            RuntimeError, TypeError: As `download`.
         """
         from client.downloads import download_many
 

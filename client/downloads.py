@@ -25,7 +25,7 @@ from client.exceptions import ForkError, InvalidRequest, RequestException, Sessi
 from client.jobs import attach_request, several
 from client.progress import Row, shown
 from client.timeouts import Deadline
-from client.workers import beyond_ctrl_c
+from client.workers import beyond_ctrl_c, refuse_unstoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -50,6 +50,7 @@ LOOK_AHEAD: Final = 2
 
 def download(session: Session, progress: Progress, arguments: Mapping[str, Any]) -> Download:
     """Fetch one file; see `Session.download`."""
+    refuse_unstoppable(session.request)
     session._pool().refuse_own_worker()
     arguments = dict(arguments)
     token: CancelToken | None = arguments.pop("_cancel", None)
@@ -82,6 +83,7 @@ def download_many(
     arguments: Mapping[str, Any],
 ) -> DownloadResults:
     """Fetch many files; see `Session.download_many`."""
+    refuse_unstoppable(session.request)
     session._pool().refuse_own_worker()
     if isinstance(jobs, FailedDownload):
         raise InvalidRequest("jobs= must be an iterable of jobs, not one FailedDownload; it goes into a list")

@@ -22,7 +22,7 @@ from client.jobs import attach_request, refuse_read_once, request_arguments, sev
 from client.pacing import Pacer, Turns
 from client.progress import Row, shown
 from client.url import parse_url
-from client.workers import WorkerTicket
+from client.workers import WorkerTicket, refuse_unstoppable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -170,6 +170,7 @@ class _Source:
     ) -> None:
         if per_host is not None and (type(per_host) is not int or per_host < 1):
             raise InvalidRequest(f"per_host={per_host!r}: expected a number of requests, at least 1")
+        refuse_unstoppable(session.request)
         refuse_read_once(arguments)
         self._jobs = iter(several(jobs))
         self.total = len(jobs) if isinstance(jobs, Sized) else None

@@ -84,6 +84,7 @@ class ParallelCalls:
             RuntimeError: Consumed on one of this session's own workers.
             SessionClosed: The session was closed meanwhile, and did the work: after the jobs that had begun, also with
                 ``on_error="return"``.
+            TypeError: As `Session.submit`.
             WorkerLost: The executor lost a job, or takes no more.
             RequestException: What a job raised.
         """

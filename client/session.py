@@ -381,8 +381,15 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             method, url, arguments: As `request`. What they raise is raised by the future's ``result()``.
 
         Returns:
-            A `concurrent.futures.Future`, whose ``cancel()`` also stops a call that is under way.
+            A `concurrent.futures.Future`, whose ``cancel()`` also stops a call that is under way. On one of our own
+            workers ``result()`` is RuntimeError until then; `concurrent.futures.wait` there may wait for ever.
+
+        Raises:
+            TypeError: A subclass overrides `request` and does not take all of its arguments.
         """
+        from client.workers import refuse_unstoppable
+
+        refuse_unstoppable(self.request)
         return self._pool().submit(lambda token: self.request(method, url, **arguments, _cancel=token))
 
     # -- life ---------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """A bounded set of threads that carry out calls, and the future that each call leaves behind.
 
 Threads start when work comes and none is free, never at import, and end with `WorkerPool.close` or with the
-pool itself.  Deadlock is excluded by construction: only the caller's side submits, and waiting for the pool
-from inside one of its own workers is refused at once, since the slot it waits for may be its own.
+pool itself.  Only the caller's side submits, and to wait for the pool from inside one of its own workers, whose slot
+may be the one that is waited for, is refused at once: by all that is ours, the future's `result` among it.  What looks
+into futures from outside, `concurrent.futures.wait` and `as_completed`, cannot be told, and deadlocks there.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from client.transport.cancel import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RequestFuture", "WorkerPool", "WorkerTicket", "beyond_ctrl_c"]
+__all__ = ["RequestFuture", "WorkerPool", "WorkerTicket", "beyond_ctrl_c", "refuse_unstoppable"]
 
 Result = TypeVar("Result")
 
 _current = threading.local()
+
+#: Flag of the code of a function with ``**arguments``: `inspect.CO_VARKEYWORDS`, without loading that.
+_TAKES_ANY: Final = 0x08
 
 
 class RequestFuture(Future[Result], Generic[Result]):
@@ -378,6 +382,22 @@ class WorkerPool:
         """Show what it is doing."""
         crew = self._crew
         return f"<WorkerPool size={self.size} running={len(crew.running)} queued={crew.queued}>"
+
+
+def refuse_unstoppable(request: Callable[..., Any]) -> None:
+    """Refuse a session's *request* which a subclass overrides so that it cannot be given what stops a call.
+
+    Raises:
+        TypeError: It takes neither all arguments of `Session.request` nor ``**arguments``.
+    """
+    code = getattr(request, "__code__", None)  # of a double in a test, say, there is none
+    if code is None or code.co_flags & _TAKES_ANY:
+        return
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if not {"_cancel", "stream"} <= {*names}:
+        raise TypeError(
+            f"{request.__qualname__} must take **arguments and pass them on: among them is what stops calls on workers"
+        )
 
 
 def beyond_ctrl_c(function: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +100,39 @@ def test_closing_the_session_loses_no_result(server: LoopbackServer, name: str, 
 
     assert len(found) == next(drawn) - 1
     assert all(isinstance(one, client.Response | client.SessionClosed) for one in found)
+
+
+class Fixed(client.Session):
+    """As classes do that were written for requests."""
+
+    def request(self, method: str, url: Any, params: Any = None, data: Any = None) -> client.Response:  # type: ignore[override]  # what is tested
+        return super().request(method, url, params=params, data=data)
+
+
+class Open(client.Session):
+    def request(self, method: str, url: Any, **arguments: Any) -> client.Response:  # type: ignore[override]  # as above
+        return super().request(method, url, **arguments)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda session, url, path: session.submit("GET", url).result(),
+        lambda session, url, path: list(session.map([url])),
+        lambda session, url, path: list(session.as_completed([url], on_error="return")),
+        lambda session, url, path: session.download(url, path),
+        lambda session, url, path: session.download_many([(url, path)]),
+    ],
+    ids=["submit", "map", "as_completed", "download", "download_many"],
+)
+def test_a_subclass_passes_on_what_stops_a_call(server: LoopbackServer, tmp_path: Path, call: Any) -> None:
+    """Or is told so; a verb, which nothing but its own thread stops, does without."""
+    url = f"{server.url}/bytes/1"
+    with Fixed(trust_env=False) as fixed, Open(trust_env=False) as opened:
+        assert 200 == fixed.get(url).status_code
+        with pytest.raises(TypeError, match=r"Fixed\.request must take \*\*arguments"):
+            call(fixed, url, tmp_path / "fixed")
+        call(opened, url, tmp_path / "open")
 
 
 def test_an_endless_iterable_is_read_three_jobs_a_worker_ahead(
