@@ -438,9 +438,8 @@ def _binary(file: Any, argument: str) -> Any:
 def _has_read_ahead(file: Any) -> bool:
     """Say whether a text file may hold characters that were read from the binary file below and not handed out."""
     try:
-        file.reconfigure(
-            encoding=file.encoding, errors=file.errors
-        )  # changes nothing; refused once it was read
+        # Changes nothing, and is refused once something was read.
+        file.reconfigure(encoding=file.encoding, errors=file.errors)
     except (AttributeError, OSError):
         return True
     return False

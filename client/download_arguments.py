@@ -99,7 +99,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         headers = CaseInsensitiveDict(arguments.get("headers") or {})
     except (AttributeError, TypeError, ValueError):
         raise InvalidHeader("headers= must be a mapping or (name, value) pairs of str") from None
-    if "Range" in headers or "If-Range" in headers:
+    names: list[Any] = list(headers)  # bytes too are taken by requests
+    if any(name.lower() in ("range", "if-range", b"range", b"if-range") for name in names):
         raise InvalidRequest("a download asks for ranges itself: leave Range and If-Range out of headers=")
 
 

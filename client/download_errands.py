@@ -100,8 +100,8 @@ def run_downloads(
         for job, ticket in under_way.values():
             ticket.cancel()
             if run is not None:  # it may be done, and nobody has asked
-                path = os.path.abspath(job["path"])  # noqa: PTH100  # as in `_travelling`
-                folders.update((path, os.path.dirname(path)))  # noqa: PTH120  # as above
+                path = _absolute(job)
+                folders.update((path, os.path.dirname(path)))  # noqa: PTH120  # a str, as it travels
         raise
     finally:
         if run is not None and folders:
@@ -122,10 +122,16 @@ def _tell(news: SimpleQueue[int], number: int, _: object) -> None:
 
 def _travelling(job: Mapping[str, Any], run: str | None) -> Mapping[str, Any]:
     """Return the arguments of *job* for another process, which may have another working directory."""
-    arguments = {**job, "path": os.path.abspath(job["path"])}  # noqa: PTH100  # Path.absolute keeps ".."
+    arguments = {**job, "path": _absolute(job)}
     if run is not None and not job.get("overwrite"):
         arguments["receipt"] = receipt_name(run)
     return arguments
+
+
+def _absolute(job: Mapping[str, Any]) -> str:
+    """Return its path from the root on, and else as it is: ".." after a link, and "/" at the end, mean something."""
+    path = os.fspath(job["path"])
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH117, PTH118  # Path drops the "/"
 
 
 def _outcome(ticket: Ticket, job: Mapping[str, Any]) -> Any:

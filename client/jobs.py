@@ -103,11 +103,9 @@ def attach_request(error: Exception, arguments: Mapping[str, Any]) -> None:
         error: Of a call that perhaps never came to a prepared request, or of the caller's own code.
         arguments: Of `Session.request`.
     """
+    parts = {name: arguments[name] for name in _REQUEST_PARTS if name in arguments and name != "hooks"}
     with contextlib.suppress(
         Exception
-    ):  # of a class of his: one with slots, or a property that raises until it is set
+    ):  # a class of the caller's: with slots, or a property that raises until it is set
         if getattr(error, "request", None) is None:
-            parts = {
-                name: arguments[name] for name in _REQUEST_PARTS if name in arguments and name != "hooks"
-            }
             error.request = Request(**{"method": "GET", **parts})  # type: ignore[attr-defined]  # any exception

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,29 @@ def test_what_failed_is_told_and_can_be_tried_again(
     assert all(one.error.request.method == "GET" for one in results.failed)  # type: ignore[attr-defined]  # also OSErrors
     assert ([], 1) == (again.failed, len(again.done))
     assert ["fine", "taken"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [lambda: None, lambda: ThreadPoolExecutor(1), ClusterLike])
+def test_a_relative_path_means_the_same_on_every_executor(
+    session: client.Session,
+    server: LoopbackServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Any,
+) -> None:
+    """ ".." after a link leads to the parent of what it points to, and "/" at the end means a folder."""
+    here, there = tmp_path / "here", tmp_path / "there" / "inner"
+    here.mkdir()
+    there.mkdir(parents=True)
+    (here / "link").symlink_to(there)
+    monkeypatch.chdir(here)
+    url = f"{server.url}/bytes/10"
+    with kind() or nullcontext() as pool:
+        results = session.download_many([(url, "link/../out"), (url, "new/")], executor=pool)
+
+    assert ["FileNotFoundError"] == [type(one.error).__name__ for one in results.failed]
+    assert 10 == (tmp_path / "there" / "out").stat().st_size
+    assert ["link"] == [path.name for path in here.iterdir()]
 
 
 @pytest.mark.parametrize("checksum", [None, "sha256", f"sha256:{payload_sha256(3000)}"])

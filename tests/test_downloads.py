@@ -351,7 +351,7 @@ def test_the_total_timeout_is_that_of_the_whole_download(
     "arguments",
     [
         {"parts": 0}, {"checksum": "md5:0"}, {"checksum": "sha256:xyz"}, {"headers": {"range": "bytes=0-1"}},
-        {"headers": {"If-Range": '"x"'}}, {"headers": 5}, {"max_size": -1}, {"max_size": "9"}, {"overwrite": "no"},
+        {"headers": {"If-Range": '"x"'}}, {"headers": {b"range": b"bytes=0-1"}}, {"headers": 5}, {"max_size": -1}, {"max_size": "9"}, {"overwrite": "no"},
         {"resume": None}, {"progress": 5}, {"path": None}, {"path": b"out"}, {"path": ""}, {"path": "a\0b"},
         {"path": "a\ud800b"}, {"url": "http://127.0.0.1:1/a\ud800b"},
     ],
