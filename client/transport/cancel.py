@@ -46,6 +46,11 @@ class CancelToken:
                 self._target.abort(error)
         return True
 
+    def leave_to_parent(self, error: BaseException) -> None:
+        """Stop the call with *error* in a forked child, where a thread may hold the lock that does not exist there."""
+        self._lock = RLock()
+        self.error = error
+
     def attach(self, target: Abortable) -> None:
         """Name what the call is about to block in.
 

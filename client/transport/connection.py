@@ -55,8 +55,7 @@ class HTTPConnection:
         sock: Connected, in blocking mode.
         info: Facts of the connection.
         key: The pool's key for it.
-        generation: The process generation that it was made in; a forked child has a later one.
-        epoch: The pool's count of `close` calls when it was made.
+        epoch: The pool's count of `close` calls, and of forks, when it was made.
         limits: What may come in on it.
 
     Attributes:
@@ -64,11 +63,10 @@ class HTTPConnection:
         is_kernel_timed: Whether the kernel bounds its waits; the descriptor blocks then.
         asked: The last request's method, target and fields, and the event that was made of them: an event is read-only,
             so the same request is not checked and laid out again.
-        error: What a wait on this connection must raise once `abort` was called; None before.
+        error: What a wait on this connection must raise once `abort` was called, or in a forked child; None before.
         alert: What the TLS layer failed with when somebody looked without waiting: it says so once, and is at its end
             afterwards.
         reused: True once it has served a request.
-        process: The id of the process that made it, for `abort`; the pool compares *generation*, which costs no call.
         turns: How often it was given back to the pool; another number means another user.
     """
 
@@ -86,13 +84,11 @@ class HTTPConnection:
         "epoch",
         "error",
         "expires_at",
-        "generation",
         "idle_limit",
         "info",
         "is_kernel_timed",
         "key",
         "limits",
-        "process",
         "reused",
         "sock",
         "turns",
@@ -106,7 +102,6 @@ class HTTPConnection:
         info: ConnectionInfo,
         key: Any,
         *,
-        generation: int = 0,
         epoch: int = 0,
         limits: ResponseLimits = DEFAULT_RESPONSE_LIMITS,
     ) -> None:
@@ -114,7 +109,6 @@ class HTTPConnection:
         self.sock: socket.socket = sock
         self.info: ConnectionInfo = info
         self.key: Any = key
-        self.generation: int = generation
         self.epoch: int = epoch
         self.limits: ResponseLimits = limits
         self.engine: protocol.Connection = protocol.Connection(
@@ -126,7 +120,6 @@ class HTTPConnection:
         self._lock = RLock()  # as in `CancelToken`
         self._poll: Callable[[int], object] | None = None
         self._glance: Callable[[], object] | None = None
-        self.process: int = os.getpid()
         self.created_at: float = monotonic()
         self.expires_at: float = 0.0
         self.idle_limit: float | None = None
@@ -368,11 +361,7 @@ class HTTPConnection:
 
         The flag goes first: a read that the shutdown wakes returns ``b""``, which without it would look like
         the peer's own close. None only wakes him, who has a flag of his own.
-
-        In a forked child nothing happens: nobody waits there, and the shutdown would end the parent's connection.
         """
-        if self.process != os.getpid():
-            return
         with self._lock:
             if self.closed or self.error is not None:
                 return
@@ -391,10 +380,11 @@ class HTTPConnection:
             self.closed = True
             self.sock.close()
 
-    def close_in_child(self) -> None:
-        """Close a forked child's copy of the descriptor; our lock may be held by a thread that exists no more."""
-        self.closed = True
-        self.sock.close()
+    def leave_to_parent(self, error: BaseException) -> socket.socket:
+        """Have each wait raise *error* in a forked child, and return the socket; see `client.transport.forked`."""
+        self._lock = RLock()
+        self.error = error
+        return self.sock
 
     def detach(self) -> socket.socket:
         """Hand the socket over, in blocking mode and without limits; it is no longer ours to close."""

@@ -71,6 +71,7 @@ def wrap(
         context = settings.context()
         name = _server_name(settings.server_name or host)
         owned = secured = _start(sock, context, name)
+        waiter.own(secured)
         _shake_hands(secured, waiter, phase)
         _check(secured, settings, authority(host, port))
     except BaseException as error:
@@ -167,6 +168,9 @@ class TLSOverTLS(socket.socket):
         context: For the inner connection.
         server_name: For the inner connection.
 
+    Attributes:
+        outer: As above.
+
     It is a socket of its own on a duplicate of the outer descriptor: polling it and shutting it down mean the
     same connection.
     """
@@ -179,7 +183,7 @@ class TLSOverTLS(socket.socket):
         self._unsent = bytearray()
         self._starved = False  # what has arrived is less than a record
         super().__init__(outer.family, outer.type, outer.proto, fileno=socket.dup(outer.fileno()))
-        self._outer = outer
+        self.outer = outer
         super().settimeout(outer.gettimeout())
 
     # -- what a connection does ----------------------------------------------------------------------------
@@ -235,17 +239,17 @@ class TLSOverTLS(socket.socket):
     def pending(self) -> int:
         """Return more than 0 if something can be read that polling the descriptor would not show."""
         arrived = 0 if self._starved else self._incoming.pending
-        return self._tls.pending() or arrived or self._outer.pending()
+        return self._tls.pending() or arrived or self.outer.pending()
 
     def close(self) -> None:
         """Close both descriptors without a close_notify. Idempotent."""
         super().close()
-        self._outer.close()
+        self.outer.close()
 
     def settimeout(self, value: float | None) -> None:
         """Set the timeout of both connections, in seconds; 0 is non-blocking, None blocks."""
         super().settimeout(value)
-        self._outer.settimeout(value)
+        self.outer.settimeout(value)
 
     def setblocking(self, flag: bool) -> None:
         """As ``settimeout(None)`` or ``settimeout(0)``."""
@@ -310,10 +314,10 @@ class TLSOverTLS(socket.socket):
             left = started + timeout - monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
-            self._outer.settimeout(left)
+            self.outer.settimeout(left)
 
     def _fill(self) -> None:
-        data = self._outer.recv(_READ_SIZE)
+        data = self.outer.recv(_READ_SIZE)
         self._starved = False
         if data:
             self._incoming.write(data)
@@ -323,7 +327,7 @@ class TLSOverTLS(socket.socket):
     def _flush(self) -> None:
         self._unsent += self._outgoing.read()
         while self._unsent:
-            del self._unsent[: self._outer.send(self._unsent)]
+            del self._unsent[: self.outer.send(self._unsent)]
 
     def _flush_what_goes(self) -> None:
         """Flush; what the network does not take now goes first in the next call."""

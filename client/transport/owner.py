@@ -31,7 +31,3 @@ class Owner(Protocol):
     def forget(self, connection: HTTPConnection) -> None:
         """Free the slot of a connection whose socket has been handed to the caller."""
         ...
-
-    def is_foreign(self, connection: HTTPConnection) -> bool:
-        """Say whether the connection belongs to the parent of this forked process."""
-        ...

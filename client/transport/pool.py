@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 from _queue import Empty, SimpleQueue
-from _thread import RLock, allocate_lock
+from _thread import allocate_lock
 from collections import OrderedDict, deque
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ from client.transport.cancel import CancelToken
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import NetworkOptions, Route, dial
 from client.transport.exchange import exchange
+from client.transport.forked import FORKED, HOLDERS
 from client.transport.pool_key import direct_key, proxied_key
 from client.transport.pool_limits import DEFAULT_LIMITS, PoolLimits, check_limits
 from client.transport.pool_log import close_all, tell_closed, tell_detached, tell_made, trace_queue, why_unfit
@@ -30,13 +32,21 @@ from client.transport.pool_queue import Place, QueuedCall
 from client.transport.tls_connection import TLSConnection
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
     from client.timeouts import Budget
     from client.transport.stream import ResponseStream
     from client.transport.wire import Call, WireRequest
 
 __all__ = ["DEFAULT_LIMITS", "ConnectionPool", "PoolLimits"]
 
-_ABORTED: Final = "the session was aborted while the call was under way"
+_ABORTED: Final[Callable[[], SessionClosed]] = partial(
+    SessionClosed, "the session was aborted while the call was under way"
+)
+
+#: What comes of books that began anew while they were written in: a signal handler forked at that very moment.
+_LOST_PLACE: Final = (LookupError, ValueError)
 
 
 class ConnectionPool:
@@ -58,7 +68,10 @@ class ConnectionPool:
         uds: str | os.PathLike[str] | None = None,
     ) -> None:
         """Start empty; nothing is opened before the first request."""
+        self._epoch = 0
+        self._abandoned: SimpleQueue[HTTPConnection] = SimpleQueue()
         self._start()  # first: `__del__` looks at it even where the limits are refused
+        HOLDERS.add(self)
         self.limits: PoolLimits = check_limits(limits)
         self.options: NetworkOptions = options or NetworkOptions()
         try:
@@ -70,7 +83,6 @@ class ConnectionPool:
 
     def _start(self) -> None:
         """Set the state of an empty pool; also in a forked child, whose lock may be held by a thread it lacks."""
-        self._epoch = 0
         self._lock = allocate_lock()
         self._places: dict[Any, Place] = {}
         self._idle: OrderedDict[HTTPConnection, None] = OrderedDict()  # the longest unused first
@@ -78,9 +90,8 @@ class ConnectionPool:
         self._slots = 0
         self._waiters: deque[QueuedCall] = deque()
         self._starting: set[CancelToken] = set()  # of calls that wait here, dial, pause or go on
-        self._aborted_at = -inf
-        self._abandoned: SimpleQueue[HTTPConnection] = SimpleQueue()
-        self._generation = _generation  # last: from here on the child's other threads take it for their own
+        self._stopped_at = -inf
+        self._stopped_by: Callable[[], Exception] = _ABORTED
 
     # -- the seam -------------------------------------------------------------------------------------------------
 
@@ -94,8 +105,6 @@ class ConnectionPool:
                 tell how far it had come.
             InvalidRequest: The request cannot be framed.
         """
-        if self._generation != _generation:
-            self._leave_to_parent()
         if not self._abandoned.empty():
             self._reap()
         started_at = monotonic()
@@ -119,10 +128,16 @@ class ConnectionPool:
             # Unless its response has handed it back, and it may be another call's by now.
             if connection is not None and turns in (None, connection.turns):
                 self.discard(connection, type(error).__name__)
+            if (
+                isinstance(error, _LOST_PLACE)
+                and self._stopped_by is FORKED
+                and self._stopped_at > started_at
+            ):
+                raise self._stopped_by() from error
             raise
 
     def resume(self, request: WireRequest, call: Call) -> ResponseStream:
-        """As `round_trip`, for a call that has done one before; raises also if `abort` came since it began.
+        """As `round_trip`, for a call that has done one before; raises also if `abort`, or a fork, came since it began.
 
         Between two round trips a call may be nowhere in these books, so that `abort` cannot reach it.
         """
@@ -130,8 +145,8 @@ class ConnectionPool:
         try:
             with self._lock:
                 self._starting.add(token)
-                if call.began is not None and call.began < self._aborted_at:
-                    raise SessionClosed(_ABORTED)
+                if call.began is not None and call.began < self._stopped_at:
+                    raise self._stopped_by()
             return self.round_trip(request, call)
         finally:
             with self._lock:
@@ -139,8 +154,6 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Close the idle connections; one that is in use closes when its user lets go. The pool stays usable."""
-        if self._generation != _generation:
-            self._leave_to_parent()
         with self._lock:
             self._epoch += 1
             victims = list(self._idle)
@@ -151,15 +164,13 @@ class ConnectionPool:
 
     def abort(self) -> None:
         """Make every call under way raise `SessionClosed`, whatever it waits for; close the idle connections."""
-        if self._generation != _generation:
-            self._leave_to_parent()
         with self._lock:
-            self._aborted_at = monotonic()
+            self._stopped_at, self._stopped_by = monotonic(), _ABORTED
             starting, in_use = list(self._starting), self._open - self._idle.keys()
         for token in starting:
-            token.cancel(SessionClosed(_ABORTED))  # one for each: it will name the call's request
+            token.cancel(_ABORTED())  # one for each: it will name the call's request
         for connection in in_use:
-            connection.abort(SessionClosed(_ABORTED))
+            connection.abort(_ABORTED())
         self.close()
 
     def pause(self, seconds: float, call: Call) -> None:
@@ -212,20 +223,17 @@ class ConnectionPool:
             try:
                 with self._lock:
                     self._starting.add(token)
-                    aborted_at = self._aborted_at
+                    stopped_at = self._stopped_at
                 trace_queue(call.trace, lambda: self._wait_for_slot(waiter, call, token))
                 if (connection := waiter.connection) is not None:
                     if connection.expires_at > (now := monotonic()) and connection.is_alive():
                         return connection
                     with self._lock:  # it has waited for its turn, and dials in the dead one's slot
-                        waiter.has_slot = True
+                        waiter.place = self._places.get(key)
                         self._open.discard(connection)
                     close_all([connection], why_unfit(connection, now))
                     waiter.connection = None
-                connection = self._dial(waiter, request, call, token)
-                if self._aborted_at != aborted_at:  # between the dial, which was over, and the books
-                    raise SessionClosed(_ABORTED)
-                return connection
+                return self._dial(waiter, request, call, token, stopped_at)
             finally:
                 with self._lock:
                     self._starting.discard(token)
@@ -261,11 +269,11 @@ class ConnectionPool:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
         self._reap()  # a finaliser may have rung this very waiter's bell, for the next one as well
-        if (connection := waiter.connection) is not None and connection in self._open:
+        had_slot = waiter.has_slot
+        if (connection := waiter.connection) is not None:
+            had_slot = had_slot and connection not in self._open
             self.discard(connection, "the call that it was meant for has ended")
-        elif waiter.has_slot:
-            if connection is not None:
-                connection.close()
+        if had_slot and waiter.place is self._places.get(waiter.key):  # else it is in the books of our parent
             self._free_slot(waiter.key)
 
     def _pool_timeout(self, key: Any, budget: Budget) -> Timeout:
@@ -277,9 +285,13 @@ class ConnectionPool:
         return error
 
     def _dial(
-        self, waiter: QueuedCall, request: WireRequest, call: Call, token: CancelToken
+        self, waiter: QueuedCall, request: WireRequest, call: Call, token: CancelToken, stopped_at: float
     ) -> HTTPConnection:
-        """Make a connection in the slot of *waiter*; it is the waiter's from the moment that it is in the books."""
+        """Make a connection in the slot of *waiter*; it is the waiter's from the moment that it is in the books.
+
+        Raises:
+            SessionClosed, ForkError: All calls were stopped after *stopped_at*, the last time before this call.
+        """
         url = request.url
         if url.scheme == "https":
             call.tls.context()  # a broken setting shows before a connection is made, and takes none of its time
@@ -287,14 +299,15 @@ class ConnectionPool:
         dialed = dial(route, self.options, call.deadline.budget("connect"), token, call.trace)
         try:
             connection = (HTTPConnection if dialed.info.tls_version is None else TLSConnection)(
-                dialed.sock, dialed.info, waiter.key,
-                generation=self._generation, epoch=waiter.epoch, limits=self.options.response_limits,
-            )  # fmt: skip
+                dialed.sock, dialed.info, waiter.key, epoch=waiter.epoch, limits=self.options.response_limits
+            )
         except BaseException:
             dialed.sock.close()
             raise
         waiter.connection = connection
         with self._lock:
+            if self._stopped_at != stopped_at:  # perhaps between the dial, which was over, and the books
+                raise self._stopped_by()
             self._open.add(connection)
         tell_made(connection, route)
         return connection
@@ -322,7 +335,7 @@ class ConnectionPool:
         if limits.max_age is not None:
             expires_at = min(expires_at, connection.created_at + limits.max_age)
         connection.expires_at = expires_at
-        if expires_at <= now or connection.epoch != self._epoch or connection.generation != _generation:
+        if expires_at <= now or connection.epoch != self._epoch:
             self.discard(connection, "the session was closed, or its time is over")
             return
         victims: list[HTTPConnection] = []
@@ -350,9 +363,6 @@ class ConnectionPool:
 
     def discard(self, connection: HTTPConnection, why: str) -> None:
         """Close *connection*, free its slot, and log *why*. Idempotent."""
-        if connection.generation != _generation:
-            connection.close_in_child()
-            return
         try:
             with self._lock:
                 is_ours = connection in self._open
@@ -385,10 +395,6 @@ class ConnectionPool:
         tell_detached(connection)
         close_all(victims)
 
-    def is_foreign(self, connection: HTTPConnection) -> bool:
-        """Say whether *connection* was made by the parent of this process."""
-        return connection.generation != _generation
-
     def _reap(self) -> None:
         """Discard what finalisers left behind."""
         while True:
@@ -417,7 +423,7 @@ class ConnectionPool:
                 place = self._places.setdefault(waiter.key, place)
                 place.open += 1
                 self._slots += 1
-                waiter.has_slot = True
+                waiter.place = place
             elif is_served:
                 break  # so a long queue is not walked for each connection that comes back
             else:
@@ -457,15 +463,25 @@ class ConnectionPool:
 
     # -- fork and end of life ------------------------------------------------------------------------------------
 
-    def _leave_to_parent(self) -> None:
-        """Start anew in a forked child: close our copies of the idle descriptors, and say nothing on the wire."""
-        with _leaving:
-            if self._generation == _generation:
-                return  # another of its threads was faster, and may have dialled since
-            idle = list(self._idle)
-            self._start()
-            for connection in idle:
-                connection.close_in_child()
+    def leave_to_parent(self) -> list[socket.socket]:
+        """Start anew in a forked child, where calls under way are stopped; return the sockets."""
+        sockets = [connection.leave_to_parent(FORKED()) for connection in self._open]
+        for connection in self._idle:
+            self._abandoned.put(connection)
+        for (
+            place
+        ) in self._places.values():  # perhaps a signal handler forked where one was about to be written in
+            place.open = 0
+            place.idle.clear()
+        starting, waiters = self._starting, self._waiters
+        self._start()
+        self._epoch += 1  # what comes back from an exchange of the parent's is not kept
+        self._stopped_at, self._stopped_by = monotonic(), FORKED
+        for token in starting:
+            token.leave_to_parent(FORKED())
+        for waiter in waiters:
+            waiter.abort(FORKED())
+        return sockets
 
     def __del__(self) -> None:
         """Close what is idle or left behind; nobody can ask for it any more."""
@@ -476,24 +492,7 @@ class ConnectionPool:
 
     def __repr__(self) -> str:
         """Show how many connections there are, and in which state."""
-        if self._generation != _generation:
-            self._leave_to_parent()
         with self._lock:
             idle, waiting, places = len(self._idle), len(self._waiters), len(self._places)
             counts = f"open={self._slots} in_use={self._slots - idle} idle={idle} waiting={waiting}"
         return f"<ConnectionPool {counts} origins={places}>"
-
-
-_generation = 0
-_leaving = RLock()  # a finaliser may come by that uses another pool
-
-
-def _note_fork() -> None:
-    """Count a fork, in the child: connections of an earlier generation belong to the parent."""
-    global _generation, _leaving
-    _leaving = RLock()
-    _generation += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)

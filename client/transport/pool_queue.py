@@ -36,11 +36,11 @@ class Place:
 class QueuedCall:
     """A call that waits for a connection.
 
-    ``bell`` wakes it to look what it was given: ``connection``, or ``has_slot`` to dial with, or ``error`` that it
-    must raise. None of them means that a finaliser left something to clean up.
+    ``bell`` wakes it to look what it was given: ``connection``, or a slot of ``place`` to dial with, or ``error`` that
+    it must raise. None of them means that a finaliser left something to clean up.
     """
 
-    __slots__ = ("bell", "connection", "epoch", "error", "fresh", "has_slot", "key")
+    __slots__ = ("bell", "connection", "epoch", "error", "fresh", "key", "place")
 
     def __init__(self, key: Any, fresh: bool, epoch: int) -> None:
         """Wait for a connection to *key*; *fresh* takes none that was used before.
@@ -52,12 +52,17 @@ class QueuedCall:
         self.epoch: int = epoch
         self.bell: SimpleQueue[None] = _new_bell()
         self.connection: HTTPConnection | None = None
-        self.has_slot: bool = False
+        self.place: Place | None = None
         self.error: BaseException | None = None
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether it may dial."""
+        return self.place is not None
 
     def is_served(self) -> bool:
         """Say whether it need not wait any longer."""
-        return self.connection is not None or self.has_slot
+        return self.connection is not None or self.place is not None
 
     def abort(self, error: BaseException) -> None:
         """Wake the thread with *error*."""

@@ -89,6 +89,7 @@ def connect_unix(address: Address, options: NetworkOptions, waiter: Waiter) -> s
     except OSError as error:
         raise _failure("a Unix socket", [(address, error)]) from error
     try:
+        waiter.own(sock)
         sock.setblocking(False)
         while True:
             try:
@@ -171,6 +172,7 @@ class _Race:
             self._failures.append((address, error))
             return None
         try:
+            self._waiter.own(sock)
             self._prepare(sock)
             code = sock.connect_ex(address.sockaddr)
             if code in _UNDER_WAY:

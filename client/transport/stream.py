@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from client.transport.owner import Owner
     from client.transport.splice import Pipe
     from client.transport.wire import ConnectionInfo
 
@@ -54,6 +55,7 @@ class ResponseStream(Answer):
     status: int
     reused: bool
     _head: protocol.Response | protocol.InformationalResponse
+    owner: Owner
     stamps: tuple[float, float, float, float]  # monotonic seconds of start, connection, request sent, head
     _lines: bytes  # the head's field lines in lower case
     _buffer: bytes | memoryview = b""
@@ -202,7 +204,6 @@ class ResponseStream(Answer):
         connection, deadline = self.connection, self.call.deadline
         engine = connection.engine
         while not self._finished:
-            self.check_process()
             if engine.their_state is protocol.SWITCHED_PROTOCOL:
                 return b""
             run = engine.passthrough_available()
@@ -224,7 +225,6 @@ class ResponseStream(Answer):
         engine = self.connection.engine
         if self._finished:  # and the connection may be another call's by now
             raise StreamConsumedError("another thread closed the response")
-        self.check_process()
         run = engine.passthrough_available()
         count = self.connection.receive_into(view, size, self.call.deadline)
         if count:
@@ -376,8 +376,8 @@ class ResponseStream(Answer):
             or connection.engine.their_state is protocol.SWITCHED_PROTOCOL
         ):
             return
-        if self.owner.is_foreign(connection):
-            return  # what a forked child takes in is lost to its parent, who reads on
+        if connection.error is not None:
+            return  # an end that comes of that is not the body's
         me, closing = get_ident(), StreamConsumedError("another thread is closing the response")
         if self._closer is not None or (self._reader is not None and self._reader != me):
             return  # another thread closes it too, or reads and is not to find bytes missing
@@ -431,13 +431,15 @@ class ResponseStream(Answer):
     def detach(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, in blocking mode, and the bytes that followed the head.
 
-        After 101 (Switching Protocols) or a 2xx to CONNECT; the caller closes the socket.
+        After 101 (Switching Protocols) or a 2xx to CONNECT; the caller closes the socket. As any socket of his own, a
+        child that is forked from then on shares it with him.
 
         Raises:
             ProtocolError: The peer switched to nothing; the connection is still an HTTP one.
-            ForkError: The response belongs to the parent process.
+            SessionClosed, ForkError: The call was stopped, or belongs to the parent process.
         """
-        self.check_process()
+        if self.connection.error is not None:
+            raise self.connection.error
         engine = self.connection.engine
         if self._finished or engine.their_state is not protocol.SWITCHED_PROTOCOL:
             raise ProtocolError("the peer did not switch protocols, so there is no stream to hand over")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from client import protocol
 from client.exceptions import (
     ConnectionError,  # requests' name
-    ForkError,
     InvalidBody,
     InvalidRequest,
     ProtocolError,
@@ -27,7 +26,6 @@ from client.transport.readiness import has_threads
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from client.transport.owner import Owner
     from client.transport.wire import Body, Call, WireRequest
     from client.url import URL
 
@@ -58,7 +56,7 @@ class Answer:
     """The final response of one exchange, being waited for; `ResponseStream` adds how it is read.
 
     There is one for each request, so it has no ``__init__``, and defaults that cost it nothing: whoever makes one sets
-    ``connection``, ``call`` and ``owner``.
+    ``connection`` and ``call``.
 
     Attributes:
         head: The `Response`, or the `InformationalResponse` with 101; None until it is there.
@@ -69,7 +67,6 @@ class Answer:
 
     connection: HTTPConnection
     call: Call
-    owner: Owner
     head: protocol.Response | protocol.InformationalResponse | None = None
     started: bool = False
     closed: bool = False
@@ -83,11 +80,9 @@ class Answer:
             RemoteDisconnected: It closed first.
             SSLError: It refused us in the TLS layer, for want of a client certificate perhaps.
             ReadTimeout, TotalTimeout: It stayed silent.
-            ForkError: It answers the parent process.
         """
         connection = self.connection
         while self.head is None:
-            self.check_process()
             data = b"" if self.closed else connection.receive(RECEIVE_SIZE, self.call.deadline)
             if not data:
                 raise connection.alert or RemoteDisconnected(
@@ -100,7 +95,6 @@ class Answer:
 
     def has_come(self) -> bool:
         """Take in what has arrived, without blocking; say whether sending should stop."""
-        self.check_process()
         data = self.connection.receive_ready()
         if data is None:
             return False
@@ -125,14 +119,6 @@ class Answer:
                 return False
         deadline.remaining("read", "continue")
         return True
-
-    def check_process(self) -> None:
-        """Raise ForkError in a child of the process whose exchange it is: a callback forked it, or a signal handler.
-
-        Two processes on one connection would mix two requests, and take each other's answer.
-        """
-        if self.owner.is_foreign(self.connection):
-            raise ForkError("this request belongs to the parent process: its connection is not ours")
 
     def _take(self, data: bytes) -> None:
         """Feed the engine and advance to the final head, past any 1xx."""
@@ -263,7 +249,8 @@ class _Upload:
 
     def _push_body(self, parts: list[Any], pieces: Iterator[bytes | FileSpan]) -> bool:
         """Send *parts*, then *pieces* with their framing; return as `_push`. Without a piece, *parts* stay unsent."""
-        frame, push, on_sent = self._connection.engine.frame_data, self._push, self._call.on_sent
+        connection, push, on_sent = self._connection, self._push, self._call.on_sent
+        frame = connection.engine.frame_data
         done, listen_at = 0, monotonic() + _LISTEN_SECONDS
         for piece in pieces:
             if not len(piece):  # not its truth: a zero of numpy's is false, and None is no empty piece
@@ -271,7 +258,7 @@ class _Upload:
             if (now := monotonic()) > listen_at:
                 listen_at = now + _LISTEN_SECONDS
                 self._check()
-                if self._connection.wait(for_write=False, seconds=0)[0] and self._answer.has_come():
+                if connection.wait(for_write=False, seconds=0)[0] and self._answer.has_come():
                     return False
             framed: list[Any] = frame(piece)  # type: ignore[arg-type]  # a span stands for its bytes
             if parts:  # the head leaves with the first piece
@@ -304,7 +291,6 @@ class _Upload:
         for part in parts:
             left += len(part)  # half of what `sum(map(len, parts))` costs
         while left:
-            self._answer.check_process()
             try:
                 count = connection.send_ready(parts)
             except OSError as error:
@@ -341,7 +327,6 @@ class _Upload:
             while done < len(span):
                 is_fast = self.sent - self._full_at >= _SLOW_BYTES
                 offered = min(len(span) - done, _PACKET if by_packets and is_fast else len(span))
-                self._answer.check_process()
                 try:
                     count = connection.send_span_ready(span, done, offered)
                 except InvalidBody:

@@ -13,6 +13,7 @@ from _thread import RLock
 from typing import TYPE_CHECKING, Final
 
 from client.exceptions import ConnectError
+from client.transport.forked import HOLDERS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -35,7 +36,9 @@ class Waiter:
         cancel: The stop switch of the call, None if nobody holds one.
     """
 
-    __slots__ = ("_budget", "_cancel", "_closed", "_lock", "_selector", "_wake_in", "_wake_out")
+    __slots__ = (
+        "__weakref__", "_budget", "_cancel", "_closed", "_lock", "_selector", "_sockets", "_wake_in", "_wake_out"
+    )  # fmt: skip
 
     def __init__(self, budget: Budget, cancel: CancelToken | None = None) -> None:
         """Hold both; sockets are opened on entering."""
@@ -43,6 +46,7 @@ class Waiter:
         self._cancel = cancel
         self._lock = RLock()  # as in `CancelToken`
         self._closed = False
+        self._sockets: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         """Open the wake-up socket and let the switch know whom to wake.
@@ -55,6 +59,8 @@ class Waiter:
             self._wake_out, self._wake_in = socket.socketpair()
         except OSError as error:
             raise ConnectError(f"cannot open a socket: {error.strerror}") from error
+        self._sockets += (self._wake_out, self._wake_in)
+        HOLDERS.add(self)
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
         self._selector = _Selector()
@@ -70,15 +76,26 @@ class Waiter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Take leave of the switch and close the wake-up socket; what waited here is its owner's to close."""
+        """Take leave of the switch and close the wake-up socket; what waited here is its owner's to close.
+
+        Raises:
+            BaseException: No connection came about since the call was stopped: as `wait`.
+        """
         if self._cancel is not None:
             self._cancel.detach()
         self._close()
+        if isinstance(error, ConnectError):
+            self._check()
+
+    def _check(self) -> None:
+        if self._cancel is not None:
+            self._cancel.check()
 
     def _close(self) -> None:
         # Under the lock: a late `wake` would else write to a number that belongs to somebody else by now.
         with self._lock:
             self._closed = True
+            self._sockets.clear()
             self._selector.close()
             self._wake_in.close()
             self._wake_out.close()
@@ -93,8 +110,22 @@ class Waiter:
             if not self._closed:
                 try:
                     self._wake_in.send(b"\0")
-                except BlockingIOError:
-                    pass  # full of wake-ups that nobody has read yet
+                except OSError:
+                    pass  # full of wake-ups that nobody has read yet; or a forked child's
+
+    def own(self, sock: socket.socket) -> None:
+        """Count *sock* among this dial's until that is over: a forked child is not to touch it. Closes nothing.
+
+        Raises:
+            BaseException: The call was stopped; as `wait`.
+        """
+        self._sockets.append(sock)
+        self._check()
+
+    def leave_to_parent(self) -> list[socket.socket]:
+        """Return the sockets of this dial; see `client.transport.forked`."""
+        self._lock = RLock()
+        return self._sockets
 
     def watch(self, sock: socket.socket, events: int) -> None:
         """Have `wait` return *sock* when one of *events* (``selectors.EVENT_*``) happens to it."""
@@ -121,8 +152,7 @@ class Waiter:
         left = self._budget.remaining(phase)
         seconds = left if at_most is None or (left is not None and left < at_most) else at_most
         ready = [key.fileobj for key, _ in self._selector.select(seconds)]
-        if self._cancel is not None:
-            self._cancel.check()
+        self._check()
         if not ready:
             self._budget.remaining(phase)
         elif self._wake_out in ready:

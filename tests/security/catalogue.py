@@ -182,6 +182,8 @@ PROVED_ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
         "faults/test_slots.py::test_an_interruption_at_any_moment_loses_no_slot",
         "transport/test_pool.py::test_a_forked_child_starts_with_connections_of_its_own",
         "transport/test_stream.py::test_a_forked_child_cannot_read_its_parents_response",
+        "transport/test_call_after_fork.py::test_a_request_is_sent_once",
+        "transport/test_call_after_fork.py::test_nothing_that_a_child_does_to_a_connection_reaches_the_peer",
         "transport/test_upload_after_fork.py::test_a_body_from_an_iterator_goes_on_in_the_parent_alone",
     ),
     "C13": ("transport/test_upload.py::test_a_large_body_arrives_whole_over_tls",),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from client.transport import pool as pool_room
 from client.transport.connection import HTTPConnection
 from client.transport.dialer import NetworkOptions
 from client.transport.pool import ConnectionPool, PoolLimits
-from client.transport.stream import ResponseStream
 from tests.scripted_server import (
     Expect,
     ExpectClosed,
@@ -399,56 +397,6 @@ def test_a_forked_child_starts_with_connections_of_its_own(scripted_server: Scri
         "the child closed the parent's socket"
     )
     pool.close()
-
-
-class PoolThatStartsSlowly(ConnectionPool):
-    """Lets another thread come by while it starts anew."""
-
-    meanwhile: Callable[[], object] | None = None
-
-    def _start(self) -> None:
-        """As the base, with a thread that comes before and one that comes after."""
-        meanwhile, self.meanwhile = self.meanwhile, None
-        if meanwhile is None:
-            super()._start()
-            return
-        threads = [threading.Thread(target=meanwhile, daemon=True) for _ in range(2)]
-        threads[0].start()
-        threads[0].join(0.2)  # one that is let in is through by then, one that waits is not awaited
-        super()._start()
-        threads[1].start()
-        for thread in threads:
-            thread.join(0.2)
-
-
-def test_threads_of_a_forked_child_that_come_at_a_time_start_it_anew_once(
-    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each forgot what the other had opened: KeyError in `release`, and connections in nobody's books."""
-    scripted_server.answer(OK)
-    go_on = threading.Event()
-    for _ in range(3):
-        scripted_server.script(Expect(), Send(OK[:-2]), Wait(go_on), Send(b"ok"), Hold())
-    pool = PoolThatStartsSlowly()
-    pool.round_trip(a_request(scripted_server.url), a_call()).read()
-    streams: list[ResponseStream] = []
-    come = threading.Semaphore(0)
-
-    def come_by() -> None:
-        streams.append(pool.round_trip(a_request(scripted_server.url), a_call()))
-        come.release()
-
-    pool.meanwhile = come_by
-    monkeypatch.setattr(pool_room, "_generation", pool_room._generation + 1)  # as in a forked child
-    come_by()
-    for _ in range(3):
-        assert come.acquire(timeout=5)
-
-    assert (3, 3) == (pool._slots, len(pool._open))
-    go_on.set()
-    assert [b"ok"] * 3 == [stream.read() for stream in streams]
-    pool.close()
-    assert (0, 0, 0) == counts(pool)
 
 
 def test_repr_shows_the_state(scripted_server: ScriptedServer) -> None:

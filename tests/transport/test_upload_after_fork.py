@@ -6,15 +6,16 @@ Each child here ends before its parent goes on, so that whatever it sent would s
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client import ForkError, Session
+from client import Session
 from tests.scripted_server import Expect, Hold, ScriptedServer, Send
 from tests.transport.exchanging import OK
+from tests.transport.family import FORK_ERROR, Family
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -22,32 +23,6 @@ pytestmark = [
 ]
 
 SIZE = 3 << 20
-FORK_ERROR = 7
-
-
-class Family:
-    """Runs one call, in the middle of which `fork` was called, in parent and child."""
-
-    def __init__(self) -> None:
-        self.children: list[int] = []
-
-    def fork(self, *_: Any) -> None:
-        """Go on as two; the parent once its child has ended. From the second time on nothing happens."""
-        if not self.children:
-            self.children.append(os.fork())
-            if self.children[0]:
-                self.status = os.waitstatus_to_exitcode(os.waitpid(self.children[0], 0)[1])
-
-    def run(self, call: Callable[[], str]) -> str:
-        status = 1
-        try:
-            return call()
-        except ForkError:
-            status = FORK_ERROR
-            raise
-        finally:
-            if self.children == [0]:
-                os._exit(status)
 
 
 def pieces(family: Family) -> Iterator[bytes]:
