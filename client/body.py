@@ -117,6 +117,7 @@ class FileBody:
             raise InvalidBody(f"{self._argument}= is a non-blocking file that has no data now")
 
     def _spans(self, offset: int, end: int) -> Iterator[FileSpan]:
+        process = os.getpid()
         self.file.flush()  # what was written to a file in mode "r+b" since its length was asked
         descriptor = os.dup(
             self.file.fileno()
@@ -130,7 +131,8 @@ class FileBody:
             self._refuse_other_end(descriptor, end)
         finally:
             os.close(descriptor)
-            if not self.file.closed:
+            # A forked child has its parent's position in the file, which is not where the child has come to.
+            if not self.file.closed and os.getpid() == process:
                 self.file.seek(offset)
 
     def _refuse_other_end(self, descriptor: int, end: int) -> None:

@@ -233,6 +233,7 @@ class _Upload:
             if not self._push(parts) or not self._is_wanted():
                 return
             parts = []
+        self._check()  # before the body is touched, as in `_push_body`
         if isinstance(request.body, bytes) and self._call.on_sent is not None:
             pieces = _slices(request.body)
         else:
@@ -269,6 +270,8 @@ class _Upload:
             if on_sent is not None:
                 done += len(piece)
                 on_sent(done)
+            if connection.error is not None:  # in a forked child: the file's position is its parent's as well
+                raise connection.error
         return True
 
     def _is_wanted(self) -> bool:

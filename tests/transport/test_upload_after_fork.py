@@ -14,6 +14,7 @@ import pytest
 
 from client import Session
 from tests.scripted_server import Expect, Hold, ScriptedServer, Send
+from tests.tls_authority import TLSAuthority
 from tests.transport.exchanging import OK
 from tests.transport.family import FORK_ERROR, Family
 
@@ -96,3 +97,53 @@ def test_the_word_to_continue_is_the_parents(scripted_server: ScriptedServer) ->
     assert "ok" == response
     assert FORK_ERROR == family.status
     assert [b"whole"] == conversation.requests[1:]
+
+
+@pytest.mark.parametrize("moment", ["the first piece", "a later piece"])
+def test_a_file_that_is_read_lacks_nothing_in_the_parent(
+    scripted_tls_server: ScriptedServer, tls_authority: TLSAuthority, file: Path, moment: str
+) -> None:
+    """Both have one position in it: what the child draws, to send or not, its parent never sees."""
+    conversation = scripted_tls_server.script(Expect(body=SIZE), Send(OK), Hold())
+    family = Family()
+
+    def trace(event: str, _: Any) -> None:
+        if event == "send.start" and moment == "the first piece":
+            family.fork()
+
+    with Session(verify=str(tls_authority.bundle), trace=trace) as session, file.open("rb") as opened:
+        response = family.run(
+            lambda: session.put(scripted_tls_server.url, data=opened, progress=family.fork).text
+        )
+
+    assert "ok" == response
+    assert FORK_ERROR == family.status
+    assert file.read_bytes() == conversation.requests[0].partition(b"\r\n\r\n")[2]
+
+
+def test_a_child_that_comes_back_late_does_not_move_its_parents_position(
+    scripted_server: ScriptedServer, file: Path
+) -> None:
+    """What the parent then wrote to the end of its file stood in the middle."""
+    scripted_server.script(Expect(body=SIZE), Send(OK), Hold())
+    is_over, end = os.pipe()
+    children: list[int] = []
+
+    def progress(*_: Any) -> None:
+        if not children:
+            children.append(os.fork())
+            if children == [0]:
+                os.read(is_over, 1)
+
+    with Session() as session, file.open("rb") as opened:
+        try:
+            session.put(scripted_server.url, data=opened, progress=progress)
+        finally:
+            if children == [0]:
+                os._exit(0)
+        os.write(end, b"!")
+        os.waitpid(children[0], 0)
+
+        assert SIZE == opened.tell()
+    os.close(is_over)
+    os.close(end)
