@@ -92,22 +92,25 @@ def test_a_truncated_member_is_an_error_that_carries_what_came() -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
+    "fail",
     [
-        IncompleteBody("cut", received=4, expected=9),
-        ChunkedEncodingError("bad chunk"),
-        ReadTimeout("slow", seconds=1),
+        lambda: IncompleteBody("cut", received=4, expected=9),
+        lambda: ChunkedEncodingError("bad chunk"),
+        lambda: ReadTimeout("slow", seconds=1),
     ],
 )
 @pytest.mark.parametrize("coded", [False, True])
-def test_an_error_of_the_wire_carries_what_came_decoded(error: RequestException, coded: bool) -> None:
+def test_an_error_of_the_wire_carries_what_came_decoded(
+    fail: Callable[[], RequestException], coded: bool
+) -> None:
     body = gzip.compress(b"some bytes")[:-3] if coded else b"some bytes"
     response = response_of(
-        [body[:15], body[15:]] if coded else [body], GZIP if coded else [], error=copy.copy(error)
+        [body[:15], body[15:]] if coded else [body], GZIP if coded else [], error=(error := fail())
     )
 
     with pytest.raises(type(error)) as caught:
         _ = response.content
+    assert caught.value is error
     assert b"some bytes" == caught.value.partial  # type: ignore[attr-defined]  # these classes have it
     assert caught.value.response is response
 
