@@ -125,6 +125,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def exit_code(error: BaseException) -> int:
     """Return curl's exit code for *error*, by `EXIT_CODES`, and by what a proxy's status or a certificate adds."""
     cause = error.__cause__
+    if isinstance(error, (IncompleteBody, RemoteDisconnected)):
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
+        # TLS that was closed without a word is an error of the system, and no reset.
+        if getattr(first, "reason", None) == "UNEXPECTED_EOF_WHILE_READING":
+            cause = None
     if isinstance(error, ProxyError) and (error.status or 0) >= 400:  # to CONNECT; a SOCKS reply is one byte
         return HTTP_ERROR
     if isinstance(error, ProxyError) and isinstance(cause, SSLError):  # with the proxy itself

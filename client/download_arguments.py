@@ -6,6 +6,7 @@ The law of the room: what makes no sense is refused before anything is opened or
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 from client.download_results import FailedDownload
@@ -15,8 +16,6 @@ from client.jobs import refuse_read_once
 from client.setting_checks import check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from client.retries import Retry
     from client.timeouts import TimeoutTypes
     from client.transport.tls import CertTypes, VerifyTypes
@@ -114,7 +113,7 @@ def arguments_of(job: Any) -> Mapping[str, Any]:
         return job.job
     if isinstance(job, tuple) and len(job) == 2:
         return {"url": job[0], "path": job[1]}
-    if isinstance(job, dict) and "url" in job and "path" in job:
+    if isinstance(job, Mapping) and "url" in job and "path" in job:
         return job
     raise InvalidRequest(
         "a job must be a (url, path) pair or a dict with url, path and arguments of download()"

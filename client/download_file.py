@@ -37,6 +37,8 @@ __all__ = ["DownloadFile"]
 
 #: Least seconds between two journals: each costs a sync of the data.
 JOURNAL_SECONDS: Final = 0.5
+#: Bytes at the end of the temporary that make room for a journal on a full disk, beside the journal's own.
+ROOM: Final = 1 << 16
 #: What musl's posix_fallocate says on a file system without; glibc's writes zeros there.
 _CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.EINVAL)
 HASH_SIZE: Final = 1 << 18  # bytes read at once: what the processor's cache holds
@@ -165,7 +167,8 @@ class DownloadFile:
         """
         self._pages = huge_pages(self.descriptor, size) if size else None
         if size and reserve and hasattr(os, "posix_fallocate"):
-            self._prepare(0, size)
+            if size <= _free_room(self.descriptor):  # else they would fill the disk before that is found
+                self._prepare(0, size)
             try:
                 os.posix_fallocate(self.descriptor, 0, size)
             except OSError as error:
@@ -266,7 +269,7 @@ class DownloadFile:
         try:
             if found is not None:
                 try:
-                    self._save(found, is_last=True)
+                    self._save_last(found)
                 except OSError:  # an older one may be there, and is as good
                     pass
             own = self._own_journal()
@@ -343,37 +346,50 @@ class DownloadFile:
             os.close(descriptor)
             self._folder.remove(probe)
 
-    def _save(self, journal: Journal | None, *, is_last: bool = False) -> None:
+    def _save(self, journal: Journal | None) -> None:
         """Put *journal* in the place of ours once the disk has what it promises; ours may be missing, see `_claim`."""
-        own = None if journal is None else self._own_journal()
-        if journal is None or own is None:
+        if journal is not None and self._own_journal() is not None:
+            self._sync()
+            self._replace_journal(journal)
+
+    def _save_last(self, journal: Journal) -> None:
+        """As `_save`; where there is no room for the first *journal*, what came last makes some."""
+        own = self._own_journal()
+        if own is None:
             return
-        getattr(os, "fdatasync", os.fsync)(self.descriptor)
-        new = _beside(self._temporary, "new")
+        self._sync()
         try:
-            os.close(_write_new(self._folder, new, journal))
-        except OSError:  # the disk is full, say
-            if not is_last or own.url:  # one is there that is nearly as good
+            self._replace_journal(journal)
+        except OSError:
+            if own.url:  # nearly as good
                 raise
-            self._write_over_claim(journal)
-            return
+            came = max(position for start, position, _ in journal.parts if position > start)
+            end = came - len(written(journal)) - ROOM
+            parts = [(start, max(start, min(position, end)), stop) for start, position, stop in journal.parts]
+            if end > 0 and any(position > start for start, position, _ in parts):
+                os.ftruncate(self.descriptor, end)
+                self._replace_journal(journal._replace(parts=parts))
+
+    def _sync(self) -> None:
+        getattr(os, "fdatasync", os.fsync)(self.descriptor)
+
+    def _replace_journal(self, journal: Journal) -> None:
+        new = _beside(self._temporary, "new")
+        os.close(_write_new(self._folder, new, journal))
         try:
             self._folder.replace(new, journal_name(self._name))
         except BaseException:
             self._folder.remove(new)
             raise
 
-    def _write_over_claim(self, journal: Journal) -> None:
-        """Put *journal* into the file of our claim, which has its room on the disk; a kill meanwhile spoils nothing."""
-        descriptor = open_own(self._folder, journal_name(self._name), os.O_WRONLY)
-        if descriptor is not None:
-            try:
-                os.write(descriptor, written(journal))
-            finally:
-                os.close(descriptor)
-
     def _own_journal(self) -> Journal | None:
         return _journal_of(self._folder, self._name, self._temporary)
+
+
+def _free_room(descriptor: int) -> int:
+    """Return how many bytes the file system of an open file has left for us."""
+    found = os.fstatvfs(descriptor)
+    return found.f_bavail * found.f_frsize
 
 
 def _claim(folder: Folder, name: str, temporary: str) -> int | None:

@@ -38,6 +38,7 @@ class Journal(NamedTuple):
         size: Of the whole file in bytes, None if unknown.
         validator: What the parts on disk belong to.
         parts: (start, position, stop) of each part; stop is None if the size is unknown.
+        etag, modified: The other fields of that version; see `client.download_plan.Version`.
     """
 
     url: str
@@ -45,6 +46,8 @@ class Journal(NamedTuple):
     size: int | None
     validator: str
     parts: list[tuple[int, int, int | None]]
+    etag: str | None = None
+    modified: str | None = None
 
 
 def claim_of(temporary: str) -> Journal:
@@ -95,6 +98,8 @@ def journal_in(descriptor: int) -> Journal | None:
 def _is_sane(journal: Journal) -> bool:
     """Say whether *journal* names a temporary, and its parts lie one behind the other, inside the file."""
     if not all(isinstance(text, str) for text in (journal.url, journal.temporary, journal.validator)):
+        return False
+    if not all(isinstance(text, str | None) for text in (journal.etag, journal.modified)):
         return False
     if not _TEMPORARY.fullmatch(journal.temporary) or not journal.parts:
         return False

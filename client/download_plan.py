@@ -30,7 +30,6 @@ __all__ = [
     "positions",
     "range_fields",
     "split",
-    "version_by",
     "version_of",
 ]
 
@@ -112,6 +111,10 @@ class Version(NamedTuple):
                 return False
         return None not in (self.modified, other.modified) and self.modified != other.modified
 
+    def joined(self, other: Version) -> Version:
+        """Return what is known now that another answer of this version has come."""
+        return Version(self.validator, self.etag or other.etag, self.modified or other.modified)
+
 
 class Answer(NamedTuple):
     """What a response brings.
@@ -178,12 +181,6 @@ def version_of(headers: Mapping[str, Any]) -> Version:
         if modified_at is not None and sent_at is not None and sent_at - modified_at >= 1:
             validator = modified
     return Version(validator, etag, modified)
-
-
-def version_by(validator: str) -> Version:
-    """Return the version of which only the *validator* is known."""
-    is_etag = validator.startswith('"')
-    return Version(validator, validator if is_etag else None, None if is_etag else validator)
 
 
 def range_fields(part: Part, validator: str | None) -> dict[str, str]:

@@ -33,7 +33,6 @@ from client.download_plan import (
     positions,
     range_fields,
     split,
-    version_by,
     version_of,
 )
 from client.exceptions import (
@@ -129,6 +128,7 @@ class DownloadTask:
         self._starts = 0
         self._started = 0.0
         self._counting = allocate_lock()
+        self._judging = allocate_lock()  # two answers may tell what the first one did not
         self._open_parts = 0
         self.parts: list[Part] = []
         self.path: str | None = self._given if self._name else None
@@ -217,8 +217,10 @@ class DownloadTask:
         self._name = suggested_name(response.headers.get("Content-Disposition"), parse_url(response.url))
         self.path = str(Path(self._given, self._name))
         journal = self._reopen()
+        found = version_of(response.headers)
         if journal is not None and (
-            journal.validator != version_of(response.headers).validator
+            journal.validator != found.validator
+            or _version_in(journal).is_another(found)
             or answer.size not in (None, journal.size)
         ):
             assert self._file is not None
@@ -230,8 +232,13 @@ class DownloadTask:
         """Plan what is missing of an earlier download."""
         assert self._file is not None
         self._file.expect(journal.size)
-        self.size, self.version = journal.size, version_by(journal.validator)
+        self.size, self.version = journal.size, _version_in(journal)
         self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
+        if all(
+            part.is_complete for part in self.parts
+        ):  # one byte is missing: somebody is to say that it is still that file
+            last = max(self.parts, key=lambda part: part.position)
+            last.position = max(last.start, last.position - 1)
         self.resumed_from = positions(self.parts)
         check_size(self.resumed_from if self.size is None else self.size, self._max_size, self.resumed_from)
 
@@ -274,9 +281,10 @@ class DownloadTask:
         if self.parts and (self.version.validator is None or not self._ranges):
             part.position = 0  # what comes may be another version of the file: nothing of the old one is kept
             part.stop = None
+        fields = range_fields(part, self.version.validator)
         headers = self._headers.copy()
         # None: those that the session sends with every request are not for this one.
-        headers.update({"Range": None, "If-Range": None, **range_fields(part, self.version.validator)})
+        headers.update({"Range": None, "If-Range": None, **fields})
         response = self._session.request(
             "GET",
             self._url,
@@ -288,9 +296,14 @@ class DownloadTask:
             **self._arguments,
         )
         try:
-            if response.status_code != 416:
+            if response.status_code != 416 or "Range" not in fields:
                 response.raise_for_status()
-            answer = judge(response.status_code, response.headers, part, size=self.size, version=self.version)
+            with self._judging:
+                answer = judge(
+                    response.status_code, response.headers, part, size=self.size, version=self.version
+                )
+                if not answer.whole:
+                    self.version = self.version.joined(version_of(response.headers))
             check_size(answer.size or 0, self._max_size, self.received)
             if self.parts:
                 self._fit(response, answer, part)
@@ -416,7 +429,15 @@ class DownloadTask:
             or not positions(self.parts)
         ):
             return None
-        return Journal(self._url_key, temporary, self.size, self.version.validator, parts)
+        return Journal(
+            self._url_key,
+            temporary,
+            self.size,
+            self.version.validator,
+            parts,
+            self.version.etag,
+            self.version.modified,
+        )
 
     def _remaining(self) -> float | None:
         total: float | None = self.limits.total  # type: ignore[assignment]  # complete limits
@@ -428,6 +449,10 @@ class DownloadTask:
         if left is None:
             return self.limits
         return Timeouts(total=max(left, 1e-6)).or_else(self.limits)
+
+
+def _version_in(journal: Journal) -> Version:
+    return Version(journal.validator, journal.etag, journal.modified)
 
 
 def _usable_version(response: Response) -> Version:

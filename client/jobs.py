@@ -25,7 +25,7 @@ _REQUEST_PARTS: Final = (
 
 
 #: Arguments of `Session.request` that may be, or hold, what is read to its end.
-_READ: Final = ("data", "files", "params", "headers", "cookies", "trailers")
+_READ: Final = ("data", "files", "params", "headers", "cookies", "trailers", "hooks")
 #: How deep in them it may stand: ``files=[(name, (filename, file))]``.
 _DEEP: Final = 3
 
@@ -52,7 +52,7 @@ def refuse_read_once(arguments: Mapping[str, Any]) -> None:
         arguments: Of `Session.request`, for all of them.
 
     Raises:
-        InvalidRequest: One is or holds a file or an iterator.
+        InvalidRequest: One is or holds a file or an iterator; a callable is neither.
     """
     for name in _READ:
         culprit = _read_once(arguments.get(name), _DEEP)
@@ -65,7 +65,7 @@ def refuse_read_once(arguments: Mapping[str, Any]) -> None:
 
 def _read_once(value: Any, depth: int) -> Any:
     """Return the first file or iterator that *value* is or holds, None if there is none."""
-    if hasattr(value, "read") or hasattr(value, "__next__"):
+    if (hasattr(value, "read") or hasattr(value, "__next__")) and not callable(value):
         return value
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
     found = (_read_once(one, depth - 1) for one in inner if depth)

@@ -31,6 +31,19 @@ def test_a_connection_that_is_closed_is_told_from_one_that_is_reset(
     assert (56 if is_reset else status) == cli.main(["get", scripted_server.url])
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(b"", 52), (OK, 52), (OK + b"Content-Length: 9\r\n\r\nab", 18), (CHUNKED, 18)],
+    ids=["no answer", "head", "body", "chunk"],
+)
+def test_so_is_one_that_is_closed_without_a_word_of_tls(
+    scripted_tls_server: ScriptedServer, tls_authority: TLSAuthority, sent: bytes, status: int
+) -> None:
+    scripted_tls_server.script(Expect(), *([Send(sent)] if sent else []), Close())
+
+    assert status == cli.main(["get", "--cacert", str(tls_authority.bundle), scripted_tls_server.url])
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_cannot_be_reached(
     scheme: str, closed_port: int, monkeypatch: pytest.MonkeyPatch

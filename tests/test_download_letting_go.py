@@ -261,25 +261,42 @@ def test_a_folder_that_was_let_go_is_not_the_working_directory(
 
 
 class FullFolder(Folder):
-    """On a disk that has no room for one more file."""
+    """On a disk that has no room for one more file while the temporary has *full* bytes."""
+
+    full = 1 << 20
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
-        if flags & os.O_CREAT and name.endswith(".new"):
+        found = self.stat(f"{name.removesuffix('new')}part")
+        if flags & os.O_CREAT and name.endswith(".new") and (found is None or found.st_size >= self.full):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
         return super().open(name, flags, mode)
 
 
 def test_what_came_is_kept_where_the_disk_has_no_room_for_the_first_journal(tmp_path: Path) -> None:
-    """It goes into the room of the claim."""
+    """It takes the place of the last bytes."""
+    whole = 2 * FullFolder.full
     folder = FullFolder(str(tmp_path))
     file = DownloadFile.create(folder, "out")
-    file.write(memoryview(b"conte"), 0)
-    file.keep(lambda temporary: Journal("url", temporary, 7, '"v"', [(0, 5, 7)]))
+    file.write(memoryview(bytes(FullFolder.full)), 0)
+    parts: list[tuple[int, int, int | None]] = [
+        (0, 1000, FullFolder.full - 10), (FullFolder.full - 10, FullFolder.full, whole - 10), (whole - 10, whole - 10, whole)
+    ]  # fmt: skip
+    file.keep(lambda temporary: Journal("url", temporary, whole, '"v"', parts))
     found = DownloadFile.reopen(folder, "out", "url")
 
     assert found is not None
-    assert [(0, 5, 7)] == [tuple(part) for part in found[1].parts]
+    assert [1000, FullFolder.full - 10, whole - 10] == [position for _, position, _ in found[1].parts]
     found[0].discard()
+    folder.close()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_nothing_is_kept_of_less_than_a_journal_takes(tmp_path: Path) -> None:
+    folder = FullFolder(str(tmp_path))
+    folder.full = 0
+    file = DownloadFile.create(folder, "out")
+    file.write(memoryview(b"conte"), 0)
+    file.keep(lambda temporary: Journal("url", temporary, 7, '"v"', [(0, 5, 7)]))
     folder.close()
     assert [] == list(tmp_path.iterdir())
 
@@ -291,6 +308,7 @@ def test_an_older_journal_is_better_than_half_a_new_one(tmp_path: Path) -> None:
     file.keep(lambda temporary: Journal("url", temporary, 7, '"v"', [(0, 3, 7)]))
     folder.close()
     full = FullFolder(str(tmp_path))
+    full.full = 0
     found = DownloadFile.reopen(full, "out", "url")
     assert found is not None
     found[0].write(memoryview(b"te"), 3)

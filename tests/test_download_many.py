@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -55,9 +56,10 @@ def test_a_job_has_three_forms(session: client.Session, server: LoopbackServer, 
     url = f"{server.url}/bytes/{4 * MEBIBYTE}"
     jobs: list[Any] = [(url, tmp_path / "a"), {"url": url, "path": tmp_path / "b", "parts": 2}]
     jobs.append(client.FailedDownload(url, tmp_path / "c", OSError(), {"url": url, "path": tmp_path / "c"}))
+    jobs.append(MappingProxyType({"url": url, "path": tmp_path / "d", "parts": 1}))
     results = session.download_many(jobs, parts=4)
 
-    assert {"a": 4, "b": 2, "c": 4} == {done.path.name: done.parts for done in results.done}
+    assert {"a": 4, "b": 2, "c": 4, "d": 1} == {done.path.name: done.parts for done in results.done}
     for nonsense in (url, ("a", "b", "c"), {"url": url}, 5):
         with pytest.raises(client.InvalidRequest, match="a job must be"):
             session.download_many([nonsense])  # type: ignore[list-item]  # that is the point

@@ -146,6 +146,18 @@ def test_a_file_that_shrinks_on_its_way_has_its_own_length(in_memory: Path) -> N
     assert short == (in_memory / "file").read_bytes()
 
 
+def test_more_than_the_file_system_holds_is_refused_before_it_is_filled(in_memory: Path) -> None:
+    space = os.statvfs(in_memory)
+    with RangeServer(b"", lambda *_: Reply("200 OK", {"Content-Length": str(size)}, b"", cut=0)) as origin:
+        size = 2 * space.f_blocks * space.f_frsize
+        before = os.statvfs(in_memory).f_bfree
+        with client.Session() as session, pytest.raises(OSError, match="No space left"):
+            session.download(origin.url, in_memory / "file", max_size=2 * size)
+
+        assert before - os.statvfs(in_memory).f_bfree < 1000  # blocks; others may be at work there
+    assert [] == list(in_memory.iterdir())
+
+
 def test_on_a_disk_nothing_is_asked_for(tmp_path: Path) -> None:
     if not os.major(tmp_path.stat().st_dev):
         pytest.skip("the folder for tests is on no disk")

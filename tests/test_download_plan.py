@@ -17,7 +17,6 @@ from client.download_plan import (
     judge,
     range_fields,
     split,
-    version_by,
     version_of,
 )
 from client.exceptions import DownloadError, InvalidRequest
@@ -30,7 +29,7 @@ def judged(
     status: int, part: Part, /, size: int | None = None, validator: str | None = None, **headers: str
 ) -> Answer:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    version = version_by(validator) if validator is not None else Version()
+    version = Version(validator, validator)
     return judge(status, {"ETag": '"one"', **fields}, part, size=size, version=version)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,91 @@ def test_a_file_that_is_exactly_as_long_is_another_one_by_its_etag(
 
     assert len(NEW) == origin.asked[1].first
     assert NEW == (tmp_path / "out").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"ETag": 'W/"a"', "Last-Modified": MAY}, {"ETag": 'W/"b"', "Last-Modified": MAY}),
+        ({"ETag": '"a"', "Last-Modified": MAY}, {"Last-Modified": JUNE}),
+        ({"ETag": '"a"'}, {"ETag": 'W/"a"'}),
+    ],
+)
+@pytest.mark.parametrize("to_folder", [False, True])
+def test_a_later_call_hears_of_a_change_as_well(
+    session: client.Session, tmp_path: Path, first: dict[str, str], then: dict[str, str], to_folder: bool
+) -> None:
+    target = tmp_path if to_folder else tmp_path / "file"
+    with RangeServer(OLD) as origin:
+        origin.fault = lambda asked, _: serves(OLD, asked, {"Date": DATE, **first})._replace(cut=1 << 19)
+        with pytest.raises(client.IncompleteBody):
+            session.download(origin.url, target)
+        origin.fault = lambda asked, _: serves(NEW, asked, {"Date": DATE, **then})
+        done = session.download(origin.url, target)
+
+    assert 0 == done.resumed_from
+    assert NEW == (tmp_path / "file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third"),
+    [
+        ({"ETag": '"a"'}, {"Last-Modified": MAY}, {"Last-Modified": JUNE}),
+        ({"Last-Modified": MAY}, {"ETag": 'W/"a"'}, {"ETag": 'W/"b"'}),
+        ({"Last-Modified": MAY}, {"ETag": '"a"'}, {"ETag": '"b"'}),
+    ],
+)
+def test_what_a_later_answer_tells_first_binds_the_others(
+    session: client.Session,
+    tmp_path: Path,
+    first: dict[str, str],
+    second: dict[str, str],
+    third: dict[str, str],
+) -> None:
+    """It may be that only some machines of a site give one of the fields."""
+
+    def change(asked: Asked, _: Reply) -> Reply:
+        if asked.number < 2:
+            return serves(OLD, asked, {"Date": DATE, **(second if asked.number else first)})
+        return serves(NEW, asked, {"Date": DATE, **third})
+
+    with RangeServer(OLD, change) as origin:
+        session.download(origin.url, tmp_path / "out", parts=3)
+
+    assert NEW == (tmp_path / "out").read_bytes()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_whole_file_without_its_name_gets_it_when_it_is_still_that_file(
+    session: client.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool, parts: int
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with RangeServer(OLD) as origin:
+        with monkeypatch.context() as full:
+            full.setattr(os, "link", refuse)
+            with pytest.raises(OSError, match="No space"):
+                session.download(origin.url, tmp_path / "out", parts=parts)
+        origin.asked.clear()
+        if changed:
+            origin.content, origin.etag = NEW, '"two"'
+        done = session.download(origin.url, tmp_path / "out", parts=parts)
+
+    assert (0 if changed else len(OLD) - 1) == done.resumed_from
+    assert (NEW if changed else OLD) == (tmp_path / "out").read_bytes()
+    assert changed or [(len(OLD) - 1, len(OLD) - 1)] == origin.ranges
+
+
+def test_416_to_a_request_without_a_range_is_an_error_like_any_other(
+    session: client.Session, tmp_path: Path
+) -> None:
+    with RangeServer(OLD, lambda *_: Reply("416 Range Not Satisfiable", {}, b"")) as origin:
+        with pytest.raises(client.HTTPError, match="416"):
+            session.download(origin.url, tmp_path / "out", parts=1)
+
+    assert 1 == len(origin.asked)
 
 
 def test_several_ranges_in_one_body_are_no_part_of_the_file(session: client.Session, tmp_path: Path) -> None:

@@ -308,7 +308,9 @@ def test_of_a_file_that_changes_all_the_time_one_answer_is_taken(
 def test_a_server_that_sends_no_file_whatever_is_asked_is_given_up(
     session: client.Session, origin: RangeServer, tmp_path: Path
 ) -> None:
-    origin.fault = lambda asked, reply: Reply("416 Range Not Satisfiable", {}, b"")
+    origin.fault = lambda asked, reply: Reply(
+        "206 Partial Content", {"Content-Range": "bytes 5-9/90"}, b"12345"
+    )
     with pytest.raises(client.DownloadError, match="gave up after 4 starts"):
         session.download(origin.url, tmp_path / "out", parts=4)
 
@@ -461,7 +463,7 @@ def test_nor_if_told_not_to(session: client.Session, origin: RangeServer, tmp_pa
 def test_what_had_come_whole_is_not_fetched_again(
     session: client.Session, origin: RangeServer, tmp_path: Path
 ) -> None:
-    """The final name was taken at the last moment: the second call only has to give it."""
+    """The final name was taken at the last moment: the second call asks whether it is still that file, and gives it."""
     path = tmp_path / "out"
 
     def take_the_name(asked: Asked, reply: Reply) -> Reply:
@@ -474,6 +476,6 @@ def test_what_had_come_whole_is_not_fetched_again(
     origin.asked.clear()
     done = session.download(origin.url, path, overwrite=True)
 
-    assert [] == origin.asked
-    assert len(CONTENT) == done.resumed_from
+    assert [(len(CONTENT) - 1, len(CONTENT) - 1)] == origin.ranges
+    assert len(CONTENT) - 1 == done.resumed_from
     assert path.read_bytes() == CONTENT

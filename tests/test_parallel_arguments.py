@@ -41,6 +41,7 @@ def session() -> Iterator[client.Session]:
         lambda: {"params": zip("a", "1", strict=True)},
         lambda: {"headers": zip(["X-Token"], ["secret"], strict=True)},
         lambda: {"cookies": iter([("name", "value")])},
+        lambda: {"hooks": {"response": iter([print])}},
     ],
 )
 def test_what_the_first_job_would_use_up_is_refused(
