@@ -6,7 +6,7 @@ The law of the room: what is no job, or one job where many are expected, is refu
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from client.exceptions import InvalidRequest
@@ -55,7 +55,8 @@ def refuse_read_once(arguments: Mapping[str, Any]) -> None:
         InvalidRequest: One is or holds a file or an iterator; a callable is neither.
     """
     for name in _READ:
-        culprit = _read_once(arguments.get(name), _DEEP)
+        # The pieces of a streamed body are the request's to draw.
+        culprit = _read_once(arguments.get(name), Collection if name == "data" else Iterable, _DEEP)
         if culprit is not None:
             raise InvalidRequest(
                 f"{name}= of several requests must not be or hold what only one can read, as a "
@@ -63,13 +64,27 @@ def refuse_read_once(arguments: Mapping[str, Any]) -> None:
             )
 
 
-def _read_once(value: Any, depth: int) -> Any:
-    """Return the first file or iterator that *value* is or holds, None if there is none."""
-    if (hasattr(value, "read") or hasattr(value, "__next__")) and not callable(value):
+def _read_once(value: Any, holders: type, depth: int) -> Any:
+    """Return the first file or iterator that *value* is or holds, None if there is none; look into *holders*."""
+    inner: Any = ()
+    if isinstance(value, Mapping):
+        inner = value.values()
+    elif callable(value):
+        return None
+    elif hasattr(value, "read") or hasattr(value, "__next__"):
         return value
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    found = (_read_once(one, depth - 1) for one in inner if depth)
+    elif isinstance(value, holders) and not isinstance(value, str) and not _is_buffer(value):
+        inner = value
+    found = (_read_once(one, holders, depth - 1) for one in inner if depth)
     return next((one for one in found if one is not None), None)
+
+
+def _is_buffer(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
 
 
 def request_arguments(job: Any) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Turns:
                 self._waiting.clear()
                 self._next = None
             for turn in refused:
-                turn.set_exception(error.with_traceback(None))  # which holds this frame, and that the turns
+                turn.set_exception(type(error)(*error.args))  # one for each: it will name the call's request
 
     def wait(self, token: CancelToken) -> None:
         """Wait for the next turn. Raises what *token* was stopped with."""

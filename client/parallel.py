@@ -112,9 +112,9 @@ class OwnWorkers:
             self._workers.hand_over(call, ticket)
         except SessionClosed as error:
             # Those that have begun are taken first, as with an executor that is shut down.
-            self.refusal = error.with_traceback(None)  # which holds this frame, and that the ticket
+            self.refusal = type(error)(*error.args)
             ticket = WorkerTicket()
-            ticket.set_exception(error)
+            ticket.set_exception(error.with_traceback(None))  # which holds this frame, and that the ticket
         return ticket
 
     def until_due(self) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import io
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,16 @@ def session() -> Iterator[client.Session]:
         yield session
 
 
+class Pairs:
+    """What can be gone through any number of times, and nothing else."""
+
+    def __init__(self, pairs: list[Any]) -> None:
+        self._pairs = pairs
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._pairs)
+
+
 @BOTH
 @pytest.mark.parametrize(
     "common",
@@ -41,6 +53,10 @@ def session() -> Iterator[client.Session]:
         lambda: {"params": zip("a", "1", strict=True)},
         lambda: {"headers": zip(["X-Token"], ["secret"], strict=True)},
         lambda: {"cookies": iter([("name", "value")])},
+        lambda: {"files": {"field": io.BytesIO(CONTENT)}.items()},
+        lambda: {"files": deque([("field", io.BytesIO(CONTENT))])},
+        lambda: {"files": Pairs([("field", ("name", io.BytesIO(CONTENT)))])},
+        lambda: {"params": {"a": iter("xy")}.items()},
         lambda: {"hooks": {"response": iter([print])}},
     ],
 )
@@ -65,6 +81,9 @@ def test_what_the_first_job_would_use_up_is_refused(
         {"data": lambda: io.BytesIO(CONTENT)},
         {"files": {"field": ("name", CONTENT)}},
         {"json": {"field": CONTENT.decode()}},
+        {"data": Pairs([CONTENT, b""])},
+        {"data": array.array("b", CONTENT)},
+        {"files": {"field": CONTENT}.items()},
     ],
 )
 def test_what_each_job_can_read_reaches_them_all(name: str, common: dict[str, Any]) -> None:

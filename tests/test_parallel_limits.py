@@ -148,6 +148,22 @@ def test_a_session_that_is_closed_ends_all_that_wait_for_their_turn(name: str) -
 
 
 @BOTH
+@pytest.mark.parametrize("rate", [None, "1/h"])
+def test_each_job_of_a_closed_session_has_an_error_of_its_own(name: str, rate: str | None) -> None:
+    """Who tries again what failed goes by the errors' requests."""
+    jobs = [f"http://a.test/{number}" for number in range(50)]
+    results: list[Any] = []
+    with crowded(Crowd(), workers=2) as session:
+        with pytest.raises(client.SessionClosed) as ended:
+            for result in getattr(session, name)(jobs, rate=rate, on_error="return"):
+                results.append(result)
+                session.close()
+
+    assert len(results) == len({id(result) for result in [*results, ended.value]}) - 1
+    assert sorted(jobs[: len(results)]) == sorted(str(result.request.url) for result in results)
+
+
+@BOTH
 def test_a_rate_is_kept_however_many_jobs_fail_at_once(name: str) -> None:
     """Whatever becomes of a call, it sends for the next one."""
     jobs: list[Any] = [

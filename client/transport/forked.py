@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import _socket
 import os
+import sys
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakSet
 
 from client.exceptions import ForkError
+from client.transport.readiness import has_threads
 
 if TYPE_CHECKING:
     import socket
@@ -42,6 +46,13 @@ class Holder(Protocol):
 
 #: All there are; whoever opens sockets adds himself.
 HOLDERS: Final[WeakSet[Holder]] = WeakSet()
+
+
+#: Modules that a call imports when it needs them.
+LAZY: Final = (
+    "client.transport.handshake", "client.transport.huge_pages", "client.transport.tunnel",
+    "certifi", "ctypes", "idna", "socksio", "ssl", "zlib",
+)  # fmt: skip
 
 
 def _leave_all() -> None:
@@ -72,5 +83,15 @@ def _replace(sock: socket.socket, dead: _socket.socket) -> None:
         _replace(outer, dead)
 
 
+def _wait_for_imports() -> None:
+    """Wait for what another thread is importing: in the child, the lock of that import would never be free."""
+    for name in LAZY:
+        if name in sys.modules or (
+            name == "ctypes" and has_threads()
+        ):  # that one by nearly every call with threads
+            with suppress(ImportError):
+                import_module(name)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all)
+    os.register_at_fork(before=_wait_for_imports, after_in_child=_leave_all)

@@ -96,6 +96,7 @@ class Waiter:
         with self._lock:
             self._closed = True
             self._sockets.clear()
+            HOLDERS.discard(self)  # else a finaliser would, in which a Ctrl-C is lost
             self._selector.close()
             self._wake_in.close()
             self._wake_out.close()

@@ -7,6 +7,8 @@ import os
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -329,3 +331,38 @@ def test_a_socket_that_was_handed_over_is_the_childs_as_well(scripted_server: Sc
 
     assert conversation.finished.wait(10)
     assert b"child" == conversation.requests[1]
+
+
+IMPORTING = """
+import os, signal, sys, threading
+import client.transport.forked
+
+entered, forking = threading.Event(), threading.Event()
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "_ctypes":  # which ctypes imports
+            entered.set()
+            forking.wait(10)
+
+sys.meta_path.insert(0, Slow())
+os.register_at_fork(before=forking.set)
+thread = threading.Thread(target=__import__, args=("ctypes",))
+thread.start()
+entered.wait(10)
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    import ctypes
+    os._exit(7)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_does_not_wait_for_an_import_that_ends_in_the_parent() -> None:
+    """Its lock is held by a thread that does not exist there; a call loads some of its modules when it needs them."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IMPORTING], capture_output=True, text=True, check=True
+    )
+    assert "7" == done.stdout.strip()
