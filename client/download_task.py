@@ -234,9 +234,8 @@ class DownloadTask:
         self._file.expect(journal.size)
         self.size, self.version = journal.size, _version_in(journal)
         self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
-        if all(
-            part.is_complete for part in self.parts
-        ):  # one byte is missing: somebody is to say that it is still that file
+        if all(part.is_complete for part in self.parts):
+            # All had come but the name. One byte is asked for, so that somebody says that it is still that file.
             last = max(self.parts, key=lambda part: part.position)
             last.position = max(last.start, last.position - 1)
         self.resumed_from = positions(self.parts)
@@ -249,9 +248,8 @@ class DownloadTask:
             self._file = DownloadFile.create(self._folder, self._name, self._receipt)
         self.size = answer.size
         self.version = _usable_version(response)
-        self._file.expect(
-            answer.size, reserve=self._max_size is not None
-        )  # never by the word of the peer alone
+        # Room is never reserved by the word of the peer alone.
+        self._file.expect(answer.size, reserve=self._max_size is not None)
         if answer.whole or answer.size is None or answer.stop is None:
             self.parts = [Part(0, answer.stop)]
         else:

@@ -119,8 +119,7 @@ def attach_request(error: Exception, arguments: Mapping[str, Any]) -> None:
         arguments: Of `Session.request`.
     """
     parts = {name: arguments[name] for name in _REQUEST_PARTS if name in arguments and name != "hooks"}
-    with contextlib.suppress(
-        Exception
-    ):  # a class of the caller's: with slots, or a property that raises until it is set
+    # A class of the caller's may have slots, or a property that raises until it is set.
+    with contextlib.suppress(Exception):
         if getattr(error, "request", None) is None:
             error.request = Request(**{"method": "GET", **parts})  # type: ignore[attr-defined]  # any exception

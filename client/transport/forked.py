@@ -86,9 +86,8 @@ def _replace(sock: socket.socket, dead: _socket.socket) -> None:
 def _wait_for_imports() -> None:
     """Wait for what another thread is importing: in the child, the lock of that import would never be free."""
     for name in LAZY:
-        if name in sys.modules or (
-            name == "ctypes" and has_threads()
-        ):  # that one by nearly every call with threads
+        # Calls on several threads load ctypes at once; of that one not even the beginning may be missed.
+        if name in sys.modules or (name == "ctypes" and has_threads()):
             with suppress(ImportError):
                 import_module(name)
 
