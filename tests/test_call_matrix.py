@@ -133,7 +133,7 @@ def test_a_read_timeout(call: Call, scripted_server: ScriptedServer) -> None:
     scripted_server.script(Expect(), ExpectClosed())
 
     with pytest.raises(ReadTimeout) as caught:
-        call("GET", scripted_server.url, timeout=0.2)
+        call("GET", scripted_server.url, timeout=(10, 0.2))
 
     assert ("read", 0.2) == (caught.value.phase, caught.value.seconds)
 
