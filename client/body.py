@@ -119,9 +119,8 @@ class FileBody:
     def _spans(self, offset: int, end: int) -> Iterator[FileSpan]:
         process = os.getpid()
         self.file.flush()  # what was written to a file in mode "r+b" since its length was asked
-        descriptor = os.dup(
-            self.file.fileno()
-        )  # its number could be another file's once the caller has closed it
+        # Its number could be another file's once the caller has closed it.
+        descriptor = os.dup(self.file.fileno())
         try:
             while offset < end:
                 self._refuse_other_end(descriptor, end)

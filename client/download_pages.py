@@ -108,9 +108,8 @@ def _maker() -> Callable[[int], Callable[[int], bool] | None] | None:
     failed = address(-1).value
 
     def maker(descriptor: int) -> Callable[[int], bool] | None:
-        answer = ctypes.create_string_buffer(
-            512
-        )  # struct statfs, four times over; its first word is the type
+        # `struct statfs`, whose first word is the type, and room for three more of them.
+        answer = ctypes.create_string_buffer(512)
         if fstatfs(descriptor, answer) or int.from_bytes(answer.raw[:8], sys.byteorder) != _TMPFS:
             return None
 
@@ -121,9 +120,8 @@ def _maker() -> Callable[[int], Callable[[int], bool] | None] | None:
                 return False
             try:
                 aligned = -(-room // HUGE_PAGE) * HUGE_PAGE
-                os.posix_fallocate(
-                    descriptor, offset, mmap.PAGESIZE
-                )  # of nothing, the kernel makes nothing huge
+                # Of nothing, the kernel makes nothing huge.
+                os.posix_fallocate(descriptor, offset, mmap.PAGESIZE)
                 flags = mmap.MAP_SHARED | _FIXED
                 mapped = map_memory(aligned, HUGE_PAGE, mmap.PROT_READ, flags, descriptor, offset)
                 return mapped == aligned and not madvise(aligned, HUGE_PAGE, _COLLAPSE)

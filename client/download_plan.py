@@ -105,9 +105,8 @@ class Version(NamedTuple):
         if self.etag is not None and other.etag is not None:
             if self.etag != other.etag:
                 return True
-            if _STRONG_ETAG.fullmatch(
-                self.etag
-            ):  # it says more than a date, which may differ from server to server
+            # It says more than a date, which may differ from server to server.
+            if _STRONG_ETAG.fullmatch(self.etag):
                 return False
         return None not in (self.modified, other.modified) and self.modified != other.modified
 

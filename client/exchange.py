@@ -156,9 +156,8 @@ def _hop(session: Session, request: PreparedRequest, options: CallOptions, call:
             response = send_through(adapter, request, options, call)
     except RequestException as error:
         if error.response is not None and error.request is request:
-            keep_cookies(
-                session, url, error.response
-            )  # the head had come, as it would have to a caller who streams
+            # The head had come, as it would have to a caller who streams.
+            keep_cookies(session, url, error.response)
         raise
     finally:
         if request.body is not None and isinstance(body := request._wire[1], CallableBody):

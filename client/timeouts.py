@@ -194,9 +194,8 @@ def _of_urllib3(timeout: Any) -> Timeouts:
     begun = timeout.clone()
     begun.start_connect()  # before that it does not tell what its total leaves for reading
     connect, read = timeout.connect_timeout, begun.read_timeout
-    connect = (
-        connect if isinstance(connect, (int, float)) else None
-    )  # its word for "the system's", which has none
+    if not isinstance(connect, (int, float)):  # its word for "the system's", which has none
+        connect = None
     return Timeouts(connect=connect, read=read, write=read)
 
 

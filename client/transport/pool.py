@@ -468,9 +468,8 @@ class ConnectionPool:
         sockets = [connection.leave_to_parent(FORKED()) for connection in self._open]
         for connection in self._idle:
             self._abandoned.put(connection)
-        for (
-            place
-        ) in self._places.values():  # perhaps a signal handler forked where one was about to be written in
+        # Perhaps a signal handler forked where one was about to be written in.
+        for place in self._places.values():
             place.open = 0
             place.idle.clear()
         starting, waiters = self._starting, self._waiters
