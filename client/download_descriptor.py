@@ -46,13 +46,10 @@ def write_at(descriptor: int, data: memoryview, offset: int) -> int:
         return os.write(descriptor, data)
 
 
-def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
-    """Read from *offset* into *buffer*; return how many bytes, 0 at the end of the file."""
+def read_at(descriptor: int, count: int, offset: int) -> bytes:
+    """Return at most *count* bytes from *offset* on, none at the end of the file."""
     if _AT_OFFSETS:
-        data = os.pread(descriptor, len(buffer), offset)
-    else:
-        with _seeking:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            data = os.read(descriptor, len(buffer))
-    buffer[: len(data)] = data
-    return len(data)
+        return os.pread(descriptor, count, offset)
+    with _seeking:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, count)

@@ -220,10 +220,9 @@ class DownloadFile:
     def digest(self, check: Callable[[], object]) -> str:
         """Return the SHA-256, in hex, of what is on disk; *check* is called now and then and may raise."""
         digest, offset = sha256(), 0
-        buffer = memoryview(bytearray(HASH_SIZE))
-        while count := read_at(self.descriptor, buffer, offset):
-            digest.update(buffer[:count])
-            offset += count
+        while data := read_at(self.descriptor, HASH_SIZE, offset):
+            digest.update(data)
+            offset += len(data)
             check()
         return digest.hexdigest()
 
