@@ -48,10 +48,10 @@ class Holder(Protocol):
 HOLDERS: Final[WeakSet[Holder]] = WeakSet()
 
 
-#: Modules that a call imports when it needs them.
+#: Modules that a call imports when it needs them, beside ours.
 LAZY: Final = (
-    "client.transport.handshake", "client.transport.huge_pages", "client.transport.tunnel",
-    "certifi", "ctypes", "idna", "socksio", "ssl", "zlib",
+    "brotli", "certifi", "ctypes", "hashlib", "idna", "ipaddress", "json", "mmap", "publicsuffixlist", "socksio", "ssl",
+    "stringprep", "truststore", "unicodedata", "zlib",
 )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _replace(sock: socket.socket, dead: _socket.socket) -> None:
 
 def _wait_for_imports() -> None:
     """Wait for what another thread is importing: in the child, the lock of that import would never be free."""
-    for name in LAZY:
+    for name in (*LAZY, *(name for name in list(sys.modules) if name.startswith("client."))):
         # Calls on several threads load ctypes at once; of that one not even the beginning may be missed.
         if name in sys.modules or (name == "ctypes" and has_threads()):
             with suppress(ImportError):

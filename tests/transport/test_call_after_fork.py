@@ -341,28 +341,34 @@ entered, forking = threading.Event(), threading.Event()
 
 class Slow:
     def find_spec(self, name, path=None, target=None):
-        if name == "_ctypes":  # which ctypes imports
+        if name == sys.argv[2]:  # which the other one imports
             entered.set()
             forking.wait(10)
 
 sys.meta_path.insert(0, Slow())
 os.register_at_fork(before=forking.set)
-thread = threading.Thread(target=__import__, args=("ctypes",))
+thread = threading.Thread(target=__import__, args=(sys.argv[1],))
 thread.start()
 entered.wait(10)
 child = os.fork()
 if not child:
     signal.alarm(10)
-    import ctypes
+    __import__(sys.argv[1])
     os._exit(7)
 thread.join()
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_child_does_not_wait_for_an_import_that_ends_in_the_parent() -> None:
+@pytest.mark.parametrize(
+    ("module", "inner"), [("ctypes", "_ctypes"), ("client.downloads", "client.download_arguments")]
+)
+def test_a_child_does_not_wait_for_an_import_that_ends_in_the_parent(module: str, inner: str) -> None:
     """Its lock is held by a thread that does not exist there; a call loads some of its modules when it needs them."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", IMPORTING], capture_output=True, text=True, check=True
+        [sys.executable, "-W", "ignore", "-c", IMPORTING, module, inner],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "7" == done.stdout.strip()
