@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from client.session import Session
     from client.transport.cancel import CancelToken
 
-__all__ = ["OwnWorkers", "as_completed", "in_order"]
+__all__ = ["OwnWorkers", "results_of"]
 
 #: Jobs under way or waiting to be taken, for each worker. With two, workers run dry behind a slow one, and `map`
 #: loses a tenth of its rate; four gain nothing over three.
@@ -46,7 +46,7 @@ _HELD: Final = 32
 _PROGRESS_SECONDS: Final = 0.1
 
 
-def in_order(
+def results_of(
     session: Session,
     jobs: Iterable[Any],
     executor: Executor | None,
@@ -55,27 +55,15 @@ def in_order(
     rate: str | None,
     progress: Progress,
     arguments: Mapping[str, Any],
+    *,
+    ordered: bool,
 ) -> Iterator[Response | Exception]:
-    """Yield the results of *jobs* in their order; see `Session.map`."""
+    """Yield the results of *jobs*, in their order or as they come; see `Session.map`."""
     _check(on_error, arguments)
     source = _Source(session, jobs, executor, per_host, rate, arguments)
-    return _opened(_results(source, on_error, progress, ordered=True))
-
-
-def as_completed(
-    session: Session,
-    jobs: Iterable[Any],
-    executor: Executor | None,
-    on_error: Literal["raise", "return"],
-    per_host: int | None,
-    rate: str | None,
-    progress: Progress,
-    arguments: Mapping[str, Any],
-) -> Iterator[Response | Exception]:
-    """Yield the results of *jobs* as they come; see `Session.as_completed`."""
-    _check(on_error, arguments)
-    source = _Source(session, jobs, executor, per_host, rate, arguments)
-    return _opened(_results(source, on_error, progress, ordered=False))
+    results = _results(source, on_error, progress, ordered=ordered)
+    _open.add(results)
+    return results
 
 
 def _check(on_error: str, arguments: Mapping[str, Any]) -> None:
@@ -352,14 +340,8 @@ def _result(entry: _Entry, on_error: Literal["raise", "return"]) -> Response | E
     return response
 
 
+#: Those that were begun; what has come to its end does no harm here.
 _open: Final[WeakSet[Generator[Response | Exception, None, None]]] = WeakSet()
-
-
-def _opened(
-    results: Generator[Response | Exception, None, None],
-) -> Generator[Response | Exception, None, None]:
-    _open.add(results)
-    return results
 
 
 def _close_at_exit() -> None:

@@ -88,9 +88,9 @@ class ParallelCalls:
             WorkerLost: The executor lost a job, or takes no more.
             RequestException: What a job raised.
         """
-        from client.parallel import in_order
+        from client.parallel import results_of
 
-        return in_order(self, jobs, executor, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # part of it
+        return results_of(self, jobs, executor, on_error, per_host, rate, progress, arguments, ordered=True)  # type: ignore[arg-type]  # part of it
 
     @overload
     def as_completed(
@@ -130,6 +130,6 @@ class ParallelCalls:
         **arguments: Unpack[MapArguments],
     ) -> Iterator[Response | Exception]:
         """Send many requests on the workers; yield the responses as they come. Otherwise as `map`."""
-        from client.parallel import as_completed
+        from client.parallel import results_of
 
-        return as_completed(self, jobs, executor, on_error, per_host, rate, progress, arguments)  # type: ignore[arg-type]  # as above
+        return results_of(self, jobs, executor, on_error, per_host, rate, progress, arguments, ordered=False)  # type: ignore[arg-type]  # as above
