@@ -4,8 +4,8 @@ The law of the room: everything happens inside one folder, opened once, by names
 through a symbolic link; only files that we made are written to or removed; and the final name comes last, when the
 file is whole (`DownloadFile.publish`).
 
-A process may be killed between any two lines of this: the journal (`client.download_journal`) is there before the
-temporary and goes after it, and it never promises more than the disk holds, since the data is synced first.
+A process may be killed between any two lines of this: the journal is there before the temporary and goes after it (see
+`client.download_traces`), and it never promises more than the disk holds, since the data is synced first.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import stat
 import sys
 from _thread import allocate_lock
 from hashlib import sha256
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from client.download_descriptor import lock, read_at, unlock, write_at
 from client.download_folder import check_target, exists_already, is_private, open_own
-from client.download_journal import claim_of, journal_in, journal_name, new_temporary, read_journal, written
+from client.download_journal import claim_of, journal_name, new_temporary, read_journal, written
 from client.download_pages import huge_pages
+from client.download_traces import Traces, remove_rest, under_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,11 +56,11 @@ class DownloadFile:
         descriptor: Of the temporary, for reading and writing.
     """
 
-    def __init__(self, folder: Folder, name: str, temporary: str, descriptor: int) -> None:
+    def __init__(self, traces: Traces, descriptor: int) -> None:
         """Take over the descriptor that `create` or `reopen` opened, and claim the temporary."""
-        self._folder = folder
-        self._name = name
-        self._temporary = temporary
+        self._traces = traces
+        self._folder = traces.folder
+        self._name = traces.name
         self.descriptor: int = descriptor
         self._writing = allocate_lock()
         self._saving = allocate_lock()
@@ -69,8 +69,8 @@ class DownloadFile:
         try:
             # A lock can also be had of what its last owner has removed or published since it was opened here.
             self._is_locked = lock(descriptor)
-            if self._is_locked is False or not folder.has(temporary, descriptor):
-                raise _under_way(folder, name)
+            if self._is_locked is False or not self._folder.has(traces.temporary, descriptor):
+                raise under_way(self._folder, self._name)
         except BaseException:
             self.close()
             raise
@@ -81,13 +81,12 @@ class DownloadFile:
 
         Where there will be a *receipt*, its name tells whose it is, for it may be left behind by a worker that died.
         """
-        temporary = new_temporary(receipt)
-        claim = _claim(folder, name, temporary)
+        traces = Traces(folder, name, new_temporary(receipt))
+        claim = traces.claim(lambda: cls.reopen(folder, name, None))
         try:
-            descriptor = folder.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            return cls(folder, name, temporary, descriptor)
+            return cls(traces, folder.open(traces.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         except BaseException:
-            _remove_all(folder, name, temporary)
+            traces.remove()
             raise
         finally:
             if claim is not None:
@@ -133,10 +132,11 @@ class DownloadFile:
         journal = read_journal(folder, journal_name(name))
         descriptor = None if journal is None else open_own(folder, journal.temporary, os.O_RDWR)
         if journal is None or descriptor is None:
-            _remove_rest(folder, name)
+            remove_rest(folder, name)
             return None
+        traces = Traces(folder, name, journal.temporary)
         try:
-            found = cls(folder, name, journal.temporary, descriptor)
+            found = cls(traces, descriptor)
         except FileExistsError:
             if folder.stat(journal.temporary) is not None:
                 raise
@@ -145,9 +145,9 @@ class DownloadFile:
             found.close()
             return None
         try:
-            current = found._own_journal()  # its last owner may have saved another one before it was locked
+            current = traces.journal()  # its last owner may have saved another one before it was locked
             if current is not None and is_private(descriptor):
-                _remove_small(folder, journal.temporary)
+                traces.remove_small()
                 return found, current
         except BaseException:
             found.close()
@@ -202,15 +202,15 @@ class DownloadFile:
         """Throw away what has come so far; the journal no longer knows of it."""
         os.ftruncate(self.descriptor, 0)
         try:
-            self._save(claim_of(self._temporary))
+            self._save(claim_of(self._traces.temporary))
         except OSError:  # the old one would promise bytes of another version
-            _remove_journal(self._folder, self._name, self._temporary)
+            self._traces.remove_journal()
 
     def save_sometimes(self, journal: Callable[[str], Journal | None]) -> None:
         """Write the journal that *journal* makes for our temporary, unless the last one is half a second young."""
         if monotonic() >= self._save_at and self._saving.acquire(blocking=False):
             try:
-                self._save(journal(self._temporary))
+                self._save(journal(self._traces.temporary))
             except OSError:  # the disk is full, as the next bytes of the file will tell
                 pass
             finally:
@@ -250,13 +250,13 @@ class DownloadFile:
             os.close(self.descriptor)
             self.descriptor = -1
         if overwrite:
-            self._folder.replace(self._temporary, self._name)
+            self._folder.replace(self._traces.temporary, self._name)
         else:
             self._publish_as_new(receipt)
         try:
             if not overwrite:  # the final name is a link, and this one the other
-                self._folder.remove(self._temporary)
-            _remove_journal(self._folder, self._name, self._temporary)
+                self._folder.remove(self._traces.temporary)
+            self._traces.remove_journal()
         except OSError:  # the file is there all the same; the next download to this name finds the rest
             pass
         finally:
@@ -264,14 +264,14 @@ class DownloadFile:
 
     def keep(self, journal: Callable[[str], Journal | None]) -> None:
         """Leave temporary and journal for a later download to go on with; discard both if none could."""
-        found = journal(self._temporary)
+        found = journal(self._traces.temporary)
         try:
             if found is not None:
                 try:
                     self._save_last(found)
                 except OSError:  # an older one may be there, and is as good
                     pass
-            own = self._own_journal()
+            own = self._traces.journal()
             if found is None or own is None or not own.url or not self._is_locked:  # nobody could take it up
                 self.discard()
         finally:
@@ -282,7 +282,7 @@ class DownloadFile:
         if sys.platform == "win32":  # cannot remove what is open
             self.close()
         try:
-            _remove_all(self._folder, self._name, self._temporary)
+            self._traces.remove()
         finally:
             self.close()  # and with it goes the lock: nobody takes up what is being removed
 
@@ -302,8 +302,8 @@ class DownloadFile:
         try:
             if receipt is not None:
                 self._folder.remove(receipt)  # of a run that died before it gave the file its final name
-                self._folder.link(self._temporary, receipt)
-            self._folder.link(self._temporary, self._name)
+                self._folder.link(self._traces.temporary, receipt)
+            self._folder.link(self._traces.temporary, self._name)
         except OSError as error:
             if error.errno == errno.EEXIST:
                 if receipt is not None:
@@ -319,13 +319,13 @@ class DownloadFile:
         A kill between these two leaves the empty file, so they are the last resort: over NFS, say, there are links.
         """
         try:
-            if self._folder.rename_new(self._temporary, self._name):
+            if self._folder.rename_new(self._traces.temporary, self._name):
                 return
             os.close(self._folder.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError as error:
             raise exists_already(self._folder, self._name) from error
         try:
-            self._folder.replace(self._temporary, self._name)
+            self._folder.replace(self._traces.temporary, self._name)
         except BaseException:
             self._folder.remove(self._name)
             raise
@@ -337,7 +337,7 @@ class DownloadFile:
         if target is not None and stat.S_ISREG(target.st_mode):
             return stat.S_IMODE(target.st_mode) & 0o777
         # Asking for the umask means setting it for all threads; a new, empty file knows it as well.
-        probe = _beside(self._temporary, "mode")
+        probe = self._traces.beside("mode")
         descriptor = self._folder.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             return stat.S_IMODE(os.fstat(descriptor).st_mode)
@@ -346,19 +346,19 @@ class DownloadFile:
             self._folder.remove(probe)
 
     def _save(self, journal: Journal | None) -> None:
-        """Put *journal* in the place of ours once the disk has what it promises; ours may be missing, see `_claim`."""
-        if journal is not None and self._own_journal() is not None:
+        """Put *journal* in the place of ours once the disk has what it promises; ours may be missing, see `Traces`."""
+        if journal is not None and self._traces.journal() is not None:
             self._sync()
-            self._replace_journal(journal)
+            self._traces.replace_journal(journal)
 
     def _save_last(self, journal: Journal) -> None:
         """As `_save`; where there is no room for the first *journal*, what came last makes some."""
-        own = self._own_journal()
+        own = self._traces.journal()
         if own is None:
             return
         self._sync()
         try:
-            self._replace_journal(journal)
+            self._traces.replace_journal(journal)
         except OSError:
             if own.url:  # nearly as good
                 raise
@@ -367,127 +367,13 @@ class DownloadFile:
             parts = [(start, max(start, min(position, end)), stop) for start, position, stop in journal.parts]
             if end > 0 and any(position > start for start, position, _ in parts):
                 os.ftruncate(self.descriptor, end)
-                self._replace_journal(journal._replace(parts=parts))
+                self._traces.replace_journal(journal._replace(parts=parts))
 
     def _sync(self) -> None:
         getattr(os, "fdatasync", os.fsync)(self.descriptor)
-
-    def _replace_journal(self, journal: Journal) -> None:
-        new = _beside(self._temporary, "new")
-        os.close(_write_new(self._folder, new, journal))
-        try:
-            self._folder.replace(new, journal_name(self._name))
-        except BaseException:
-            self._folder.remove(new)
-            raise
-
-    def _own_journal(self) -> Journal | None:
-        return _journal_of(self._folder, self._name, self._temporary)
 
 
 def _free_room(descriptor: int) -> int:
     """Return how many bytes the file system of an open file has left for us."""
     found = os.fstatvfs(descriptor)
     return found.f_bavail * found.f_frsize
-
-
-def _claim(folder: Folder, name: str, temporary: str) -> int | None:
-    """Write the first journal for *name*, which only says whose *temporary* is.
-
-    Returns:
-        Its descriptor, with the lock that says that the temporary is yet to come. None where somebody else has a file
-        of the journal's name: then there is no journal, and nothing can be gone on with.
-
-    Raises:
-        FileExistsError: A download to this very name is under way.
-    """
-    journal = journal_name(name)
-    for _ in range(3):
-        try:
-            descriptor = _write_new(folder, journal, claim_of(temporary))
-        except FileExistsError:  # of a download that was killed, or has begun, since `reopen` looked
-            DownloadFile.reopen(folder, name, None)
-            continue
-        try:
-            is_ours = lock(descriptor) is not False and folder.has(journal, descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if is_ours:
-            return descriptor
-        os.close(descriptor)  # another one took it for a rest before it was locked
-    return None
-
-
-def _remove_rest(folder: Folder, name: str) -> None:
-    """Remove the journal for *name* if it makes no sense or its temporary is gone.
-
-    Raises:
-        FileExistsError: It is only half written, or the temporary not there yet: a download has just begun.
-    """
-    journal = journal_name(name)
-    descriptor = open_own(folder, journal, os.O_RDWR)
-    if descriptor is None:
-        return
-    try:
-        if lock(descriptor) is False:
-            raise _under_way(folder, name)
-        if folder.has(journal, descriptor) and _is_rest(folder, journal_in(descriptor)):
-            folder.remove(journal)
-    finally:
-        unlock(descriptor)
-        os.close(descriptor)
-
-
-def _is_rest(folder: Folder, journal: Journal | None) -> bool:
-    temporary = None if journal is None else open_own(folder, journal.temporary, os.O_RDWR)
-    if temporary is not None:
-        os.close(temporary)
-    return temporary is None
-
-
-def _under_way(folder: Folder, name: str) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, "another download of it is under way", str(Path(folder.path, name)))
-
-
-def _journal_of(folder: Folder, name: str, temporary: str) -> Journal | None:
-    """Return the journal for *name* if it is that of *temporary*, not that of another download to the same name."""
-    journal = read_journal(folder, journal_name(name))
-    return journal if journal is not None and journal.temporary == temporary else None
-
-
-def _write_new(folder: Folder, name: str, journal: Journal) -> int:
-    """Write *journal* into a new file; return its descriptor. Raises OSError, and then leaves none."""
-    descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    try:
-        text = written(journal)
-        if os.write(descriptor, text) < len(text):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
-    except BaseException:
-        os.close(descriptor)
-        folder.remove(name)
-        raise
-    return descriptor
-
-
-def _remove_all(folder: Folder, name: str, temporary: str) -> None:
-    """Remove *temporary*, what stands beside it, and at last its journal."""
-    _remove_small(folder, temporary)
-    folder.remove(temporary)
-    _remove_journal(folder, name, temporary)
-
-
-def _remove_small(folder: Folder, temporary: str) -> None:
-    """Remove the small files beside *temporary* that a process left if it was killed in a bad moment."""
-    for suffix in ("new", "mode"):
-        folder.remove(_beside(temporary, suffix))
-
-
-def _remove_journal(folder: Folder, name: str, temporary: str) -> None:
-    if _journal_of(folder, name, temporary) is not None:
-        folder.remove(journal_name(name))
-
-
-def _beside(temporary: str, suffix: str) -> str:
-    """Return the name of a small file that stands beside *temporary* for a moment; it is as random."""
-    return f"{temporary.removesuffix('part')}{suffix}"

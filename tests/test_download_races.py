@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from client import download_file
+from client import download_file, download_traces
 from client.download_descriptor import lock
 from client.download_file import DownloadFile
 from client.download_folder import Folder
@@ -162,7 +162,7 @@ def test_a_claim_that_is_cleared_away_before_it_is_locked_is_made_anew(
             assert [] == list(tmp_path.iterdir())
         return lock(descriptor)
 
-    monkeypatch.setattr(download_file, "lock", late)
+    monkeypatch.setattr(download_traces, "lock", late)
     file = DownloadFile.create(folder, "out")
 
     assert 2 == len(list(tmp_path.iterdir()))

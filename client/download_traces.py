@@ -1,0 +1,153 @@
+"""What a download has in its folder beside the final name: a temporary, its journal, and small files for a moment.
+
+The law of the room: nothing is removed but by the names of one temporary, or a journal whose temporary is gone; and who
+begins holds a lock on the journal until he has one on the temporary, so that nobody takes his for a rest.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client.download_descriptor import lock, unlock
+from client.download_folder import open_own
+from client.download_journal import claim_of, journal_in, journal_name, read_journal, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from client.download_folder import Folder
+    from client.download_journal import Journal
+
+__all__ = ["Traces", "remove_rest", "under_way"]
+
+
+class Traces:
+    """The files of one download, by their names; it opens none of them for long.
+
+    Args:
+        folder: Where they are.
+        name: The final one.
+        temporary: As `client.download_journal.new_temporary` made it.
+    """
+
+    __slots__ = ("folder", "name", "temporary")
+
+    def __init__(self, folder: Folder, name: str, temporary: str) -> None:
+        """Make nothing yet."""
+        self.folder = folder
+        self.name = name
+        self.temporary = temporary
+
+    def claim(self, clear: Callable[[], object]) -> int | None:
+        """Write the first journal, which only says whose the temporary is.
+
+        Args:
+            clear: Removes what a download to the same name left behind; raises if it is under way.
+
+        Returns:
+            Its descriptor, with the lock that says that the temporary is yet to come. None where somebody else has a
+            file of the journal's name: then there is no journal, and nothing can be gone on with.
+
+        Raises:
+            FileExistsError: A download to this very name is under way.
+        """
+        journal = journal_name(self.name)
+        for _ in range(3):
+            try:
+                descriptor = _write_new(self.folder, journal, claim_of(self.temporary))
+            except FileExistsError:  # of a download that was killed, or has begun, since somebody looked
+                clear()
+                continue
+            try:
+                is_ours = lock(descriptor) is not False and self.folder.has(journal, descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            if is_ours:
+                return descriptor
+            os.close(descriptor)  # another one took it for a rest before it was locked
+        return None
+
+    def journal(self) -> Journal | None:
+        """Return the journal if it is that of our temporary, not that of another download to the same name."""
+        journal = read_journal(self.folder, journal_name(self.name))
+        return journal if journal is not None and journal.temporary == self.temporary else None
+
+    def replace_journal(self, journal: Journal) -> None:
+        """Put *journal* in the place of ours. Raises OSError, and then the old one is still there."""
+        new = self.beside("new")
+        os.close(_write_new(self.folder, new, journal))
+        try:
+            self.folder.replace(new, journal_name(self.name))
+        except BaseException:
+            self.folder.remove(new)
+            raise
+
+    def remove_journal(self) -> None:
+        """Remove ours, and nobody else's."""
+        if self.journal() is not None:
+            self.folder.remove(journal_name(self.name))
+
+    def remove_small(self) -> None:
+        """Remove the small files that a process left if it was killed in a bad moment."""
+        for suffix in ("new", "mode"):
+            self.folder.remove(self.beside(suffix))
+
+    def remove(self) -> None:
+        """Remove all: the journal last, as by it the others are found."""
+        self.remove_small()
+        self.folder.remove(self.temporary)
+        self.remove_journal()
+
+    def beside(self, suffix: str) -> str:
+        """Return the name of a small file that is there for a moment; it is as random as the temporary's."""
+        return f"{self.temporary.removesuffix('part')}{suffix}"
+
+
+def remove_rest(folder: Folder, name: str) -> None:
+    """Remove the journal for *name* if it makes no sense or its temporary is gone.
+
+    Raises:
+        FileExistsError: It is only half written, or the temporary not there yet: a download has just begun.
+    """
+    journal = journal_name(name)
+    descriptor = open_own(folder, journal, os.O_RDWR)
+    if descriptor is None:
+        return
+    try:
+        if lock(descriptor) is False:
+            raise under_way(folder, name)
+        if folder.has(journal, descriptor) and _is_rest(folder, journal_in(descriptor)):
+            folder.remove(journal)
+    finally:
+        unlock(descriptor)
+        os.close(descriptor)
+
+
+def under_way(folder: Folder, name: str) -> FileExistsError:
+    """Build the error for a final name that another download is about to take."""
+    return FileExistsError(errno.EEXIST, "another download of it is under way", str(Path(folder.path, name)))
+
+
+def _is_rest(folder: Folder, journal: Journal | None) -> bool:
+    temporary = None if journal is None else open_own(folder, journal.temporary, os.O_RDWR)
+    if temporary is not None:
+        os.close(temporary)
+    return temporary is None
+
+
+def _write_new(folder: Folder, name: str, journal: Journal) -> int:
+    """Write *journal* into a new file; return its descriptor. Raises OSError, and then leaves none."""
+    descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        text = written(journal)
+        if os.write(descriptor, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+    except BaseException:
+        os.close(descriptor)
+        folder.remove(name)
+        raise
+    return descriptor
