@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sized
 from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -96,20 +97,16 @@ def download_many(
     under_way: dict[DownloadTask, Mapping[str, Any]] = {}
 
     def tasks() -> Iterator[DownloadTask]:
-        for job in jobs:
-            merged = {**arguments, **arguments_of(job)}
+        for job in _sensible(jobs, arguments, results):
             try:
-                check_arguments(merged)
-                task = DownloadTask(session, _announcer(news), **merged)
-            except Exception as error:  # noqa: BLE001  # what is wrong with one job's arguments is its failure
-                results.failed.append(FailedDownload(merged["url"], merged["path"], error, merged))
+                task = DownloadTask(session, _announcer(news), **job)
+            except Exception as error:  # noqa: BLE001  # as in `_sensible`
+                _note_failure(results, job, error)
             else:
-                under_way[task] = merged
+                under_way[task] = job
                 yield task
 
-    def so_far() -> str:
-        return f"{len(results.done)} done, {len(results.failed)} failed"
-
+    so_far = partial(_so_far, results)
     with shown(progress) as show:
 
         def report() -> None:
@@ -125,7 +122,7 @@ def download_many(
                 elif isinstance(error, SessionClosed):
                     raise error
                 else:
-                    results.failed.append(FailedDownload(job["url"], job["path"], error, job))
+                    _note_failure(results, job, error)
     return results
 
 
@@ -142,27 +139,38 @@ def _download_elsewhere(
 
     def finished(job: Mapping[str, Any], outcome: Download | Exception) -> None:
         if isinstance(outcome, Exception):
-            results.failed.append(FailedDownload(job["url"], job["path"], outcome, job))
+            _note_failure(results, job, outcome)
         else:
             results.done.append(outcome)
 
-    def so_far() -> str:
-        return f"{len(results.done)} done, {len(results.failed)} failed"
-
-    def sensible() -> Iterator[Mapping[str, Any]]:
-        for job in jobs:
-            merged = {**arguments, **arguments_of(job)}
-            try:
-                check_arguments(merged)
-            except Exception as error:  # noqa: BLE001  # as in `download_many`
-                attach_request(error, {"url": merged["url"]})
-                finished(merged, error)
-            else:
-                yield merged
-
-    has_end = isinstance(jobs, Sized)
-    run_downloads(session, executor, sensible(), has_end, arguments, progress, finished, so_far)
+    sensible, has_end = _sensible(jobs, arguments, results), isinstance(jobs, Sized)
+    run_downloads(
+        session, executor, sensible, has_end, arguments, progress, finished, partial(_so_far, results)
+    )
     return results
+
+
+def _sensible(
+    jobs: Iterable[DownloadJob], arguments: Mapping[str, Any], results: DownloadResults
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the arguments of each job, *arguments* among them; note in *results* what makes no sense."""
+    for job in jobs:
+        merged = {**arguments, **arguments_of(job)}
+        try:
+            check_arguments(merged)
+        except Exception as error:  # noqa: BLE001  # what is wrong with one job's arguments is its failure
+            attach_request(error, {"url": merged["url"]})
+            _note_failure(results, merged, error)
+        else:
+            yield merged
+
+
+def _note_failure(results: DownloadResults, job: Mapping[str, Any], error: BaseException) -> None:
+    results.failed.append(FailedDownload(job["url"], job["path"], error, job))
+
+
+def _so_far(results: DownloadResults) -> str:
+    return f"{len(results.done)} done, {len(results.failed)} failed"
 
 
 def _row(task: DownloadTask) -> Row:
