@@ -23,7 +23,6 @@ _REQUEST_PARTS: Final = (
     "method", "url", "headers", "files", "data", "params", "auth", "cookies", "hooks", "json", "trailers",
 )  # fmt: skip
 
-
 #: Arguments of `Session.request` that may be, or hold, what is read to its end.
 _READ: Final = ("data", "files", "params", "headers", "cookies", "trailers", "hooks")
 #: How deep in them it may stand: ``files=[(name, (filename, file))]``.
@@ -104,7 +103,7 @@ def request_arguments(job: Any) -> dict[str, Any]:
         }
     if isinstance(job, tuple) and len(job) == 2:
         return {"method": job[0], "url": job[1]}
-    if isinstance(job, dict):
+    if isinstance(job, Mapping):
         return {"method": "GET", "url": None, **job}
     raise InvalidRequest(
         f"a job must be a URL, a (method, url) pair, a Request or a dict of arguments, not {type(job).__name__}"

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_job_has_four_forms(session: client.Session, server: LoopbackServer) -
         ("PUT", url),
         client.Request("POST", url, json={"a": 1}, headers={"X-Form": "request"}),
         {"url": url, "method": "PATCH", "data": b"abc"},
-        {"url": url},
+        MappingProxyType({"url": url}),
     ]
 
     echoes = [response.json() for response in session.map(jobs, headers={"X-All": "yes"})]
