@@ -37,8 +37,8 @@ class Downloads:
         Args:
             url: As `Session.request`.
             path: Of the file; of a folder to have it named by Content-Disposition or the URL, cleaned.
-            progress: Called on this thread with (bytes on disk, bytes in all or None), ten times a second, what it
-                raises ends it all; or True for a bar where standard error is a terminal.
+            progress: Called on this thread with (bytes on disk, bytes in all or None), ten times a second; what it
+                raises ends all. Or True, for a bar where standard error is a terminal.
             arguments: See `client.download_arguments.DownloadArguments`.
 
         Raises:
@@ -50,7 +50,7 @@ class Downloads:
             RequestException: As `Session.request`. What had come stays for the next call to go on with, if the server
                 tells this version of the file from others (RFC 9110 section 13.1.5) and ``resume`` is true.
             RuntimeError: Called on one of this session's own workers.
-            TypeError: As `Session.submit`.
+            TypeError: As `Session.submit`; or there is no such argument.
         """
         from client.downloads import download
 

@@ -1,8 +1,8 @@
 """Many requests on a session's workers, or on an executor of the caller's, with a bounded look-ahead.
 
 Jobs are drawn from their iterable only as fast as results are taken: at most three jobs a worker are under way or
-finished and untaken, so an endless iterable needs constant memory.  The consumer's thread is the only one that
-submits.
+finished and untaken, and with ``per_host=`` 32 more held back, so an endless iterable needs constant memory.  The
+consumer's thread is the only one that draws them; with ``rate=``, workers hand the next one over (`client.pacing`).
 """
 
 from __future__ import annotations

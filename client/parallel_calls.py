@@ -73,8 +73,8 @@ class ParallelCalls:
             per_host: Most requests at a time to one host. Jobs that wait for theirs let others pass, and up to 32
                 of them for each worker are read ahead.
             rate: Most requests that begin in a time, evenly spread: ``"100/s"``, ``"30/m"`` or ``"1000/h"``.
-            progress: Called on this thread with (jobs done, jobs in all or None), what it raises ends it all; or True
-                for a bar where standard error is a terminal.
+            progress: Called on this thread with (jobs done, jobs in all or None); what it raises ends all. Or True, for
+                a bar where standard error is a terminal.
             arguments: For every job, under its own.
 
         Raises:

@@ -381,8 +381,8 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             method, url, arguments: As `request`. What they raise is raised by the future's ``result()``.
 
         Returns:
-            A `concurrent.futures.Future`, whose ``cancel()`` also stops a call that is under way. On one of our own
-            workers ``result()`` is RuntimeError until then; `concurrent.futures.wait` there may wait for ever.
+            A `concurrent.futures.Future`, whose ``cancel()`` also stops a call that is under way. Until it is done,
+            ``result()`` is RuntimeError on our own workers; `concurrent.futures.wait` there may wait for ever.
 
         Raises:
             TypeError: A subclass overrides `request` and does not take all of its arguments.

@@ -1,9 +1,9 @@
 """A bounded set of threads that carry out calls, and the future that each call leaves behind.
 
 Threads start when work comes and none is free, never at import, and end with `WorkerPool.close` or with the
-pool itself.  Only the caller's side submits, and to wait for the pool from inside one of its own workers, whose slot
-may be the one that is waited for, is refused at once: by all that is ours, the future's `result` among it.  What looks
-into futures from outside, `concurrent.futures.wait` and `as_completed`, cannot be told, and deadlocks there.
+pool itself.  All that is ours, a future's `result` among it, refuses at once to wait for the pool on one of its own
+workers, since the slot that is waited for may be the one that waits.  What looks into futures from outside,
+`concurrent.futures.wait` and `as_completed`, cannot be told, and may wait there for ever.
 """
 
 from __future__ import annotations
