@@ -10,7 +10,7 @@ from __future__ import annotations
 from _thread import LockType, RLock, allocate_lock
 from typing import Protocol
 
-__all__ = ["Abortable", "Alarm", "CancelToken"]
+__all__ = ["Abortable", "CancelToken"]
 
 
 class Abortable(Protocol):
@@ -75,16 +75,9 @@ class CancelToken:
         Raises:
             BaseException: The call was cancelled; `error` is raised.
         """
-        self.wait_for(Alarm(), seconds)
-
-    def wait_for(self, alarm: Alarm, seconds: float = -1) -> None:
-        """Wait until somebody rings *alarm*, for *seconds* if that is not negative, or until the call is cancelled.
-
-        Raises:
-            BaseException: The call was cancelled; `error` is raised.
-        """
-        self.attach(alarm)
-        alarm.bell.acquire(timeout=seconds)
+        sleep = _Sleep()
+        self.attach(sleep)
+        sleep.end.acquire(timeout=seconds)
         self.detach()
         self.check()
 
@@ -94,23 +87,15 @@ class CancelToken:
             raise self.error
 
 
-class Alarm:
+class _Sleep:
     """A sleep that can be ended: the sleeper waits for a lock that nobody holds but himself."""
 
-    __slots__ = ("bell",)
+    __slots__ = ("end",)
 
     def __init__(self) -> None:
-        """Be silent."""
-        self.bell: LockType = allocate_lock()
-        self.bell.acquire()
-
-    def ring(self) -> None:
-        """Wake the sleeper; once more does nothing."""
-        try:
-            self.bell.release()
-        except RuntimeError:  # it rings already
-            pass
+        self.end: LockType = allocate_lock()
+        self.end.acquire()
 
     def abort(self, error: BaseException) -> None:
-        """Wake the sleeper, who finds *error* on the token."""
-        self.ring()
+        """Wake the sleeper, who finds *error* on the token; that can be stopped only once."""
+        self.end.release()
