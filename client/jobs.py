@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from client.body_pieces import has_buffer
 from client.exceptions import InvalidRequest
 from client.request import Request
 from client.url import URL
@@ -72,18 +73,10 @@ def _read_once(value: Any, holders: type, depth: int) -> Any:
         return None
     elif hasattr(value, "read") or hasattr(value, "__next__"):
         return value
-    elif isinstance(value, holders) and not isinstance(value, str) and not _is_buffer(value):
+    elif isinstance(value, holders) and not isinstance(value, str) and not has_buffer(value):
         inner = value
     found = (_read_once(one, holders, depth - 1) for one in inner if depth)
     return next((one for one in found if one is not None), None)
-
-
-def _is_buffer(value: Any) -> bool:
-    try:
-        memoryview(value)
-    except TypeError:
-        return False
-    return True
 
 
 def request_arguments(job: Any) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from os import urandom
 from os.path import basename
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from client.body import FileBody, wire_body
+from client.body import wire_body
 from client.exceptions import InvalidBody, InvalidHeader, UnrewindableBodyError
+from client.file_body import FileBody
 from client.headers import encode_field, encode_fields
 from client.parameters import parameters
 from client.percent import form_fields

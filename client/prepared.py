@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from client.body import CallableBody, FileBody, IterableBody, encode_body, used_up, wire_body
+from client.body import CallableBody, IterableBody, encode_body, used_up, wire_body
 from client.exceptions import InvalidHeader, InvalidMethod, InvalidRequest, UnrewindableBodyError
+from client.file_body import FileBody
 from client.headers import (
     CaseInsensitiveDict,
     as_case_insensitive,

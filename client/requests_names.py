@@ -15,9 +15,9 @@ from urllib.parse import quote
 from certifi import where
 
 import client
-from client.body import FileBody
 from client.defaults import default_headers
 from client.exceptions import InvalidRequest
+from client.file_body import FileBody
 from client.netrc import Netrc
 from client.proxies import ProxyMap
 from client.session import Session

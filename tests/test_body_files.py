@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import client
-from client.body import BLOCK, FileBody, wire_body
+from client.body import wire_body
 from client.exceptions import (
     ConnectError,
     FileModeWarning,
@@ -24,6 +24,7 @@ from client.exceptions import (
     InvalidHeader,
     UnrewindableBodyError,
 )
+from client.file_body import BLOCK, FileBody
 from tests.scripted_server import Close, Expect, ScriptedServer, Send
 from tests.sent_bodies import sent, streamed
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import FileStorage
 from werkzeug.formparser import parse_form_data
 
-from client.body import BLOCK
 from client.exceptions import InvalidBody, InvalidHeader, UnrewindableBodyError
+from client.file_body import BLOCK
 from client.multipart import MultipartBody, encode_multipart
 from tests.sent_bodies import sent
 

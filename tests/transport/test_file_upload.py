@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import client
-from client.body import SPAN
+from client.file_body import SPAN
 from client.multipart import MultipartBody, encode_multipart
 from client.transport import connection as connection_room
 from client.transport.file_span import CAN_SENDFILE

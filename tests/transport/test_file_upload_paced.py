@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from client.body import SPAN
+from client.file_body import SPAN
 from client.transport.file_span import CAN_SENDFILE
 from tests.scripted_server import Expect, Hold, ScriptedServer, Send, Wait
 
