@@ -49,6 +49,8 @@ class CancelToken:
     def leave_to_parent(self, error: BaseException) -> None:
         """Stop the call with *error* in a forked child, where a thread may hold the lock that does not exist there."""
         self._lock = RLock()
+        if self.error is None and isinstance(self._target, _Sleep):
+            self._target.abort(error)  # whoever waits for anything else is woken by that
         self.error = error
 
     def attach(self, target: Abortable) -> None:

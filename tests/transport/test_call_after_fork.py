@@ -17,7 +17,9 @@ import pytest
 
 import client
 from client import Session
+from client.exceptions import SessionClosed
 from client.timeouts import Timeouts
+from client.transport.cancel import CancelToken
 from client.transport.pool import ConnectionPool, PoolLimits
 from client.transport.stream import ResponseStream
 from client.transport.tls import TLSSettings
@@ -172,6 +174,27 @@ def test_a_place_in_the_queue_is_the_parents(scripted_server: ScriptedServer) ->
     pool.close()
 
     assert "ok" == second
+    assert FORK_ERROR == family.status
+
+
+def test_a_pause_between_two_tries_is_the_parents() -> None:
+    """The child would sleep to its end before it heard that there is nothing to wait for."""
+    pool, token = ConnectionPool(), CancelToken()
+
+    def somebody_sleeps() -> None:
+        while token._target is None:
+            threading.Event().wait(0.001)
+
+    def pause() -> str:
+        pool.pause(30, a_call(cancel=token))
+        return "over"
+
+    family = Family(
+        parent=lambda: token.cancel(SessionClosed("the parent's end")), child=lambda: signal.alarm(5)
+    )
+    with forking_when(family, somebody_sleeps), pytest.raises(SessionClosed, match="the parent's end"):
+        family.run(pause)
+
     assert FORK_ERROR == family.status
 
 
