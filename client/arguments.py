@@ -81,6 +81,8 @@ class _Always(SendArguments, _Content, total=False):
 class MapArguments(_Carrying, _Content, total=False):
     """What `Session.map` and `Session.as_completed` take for every job."""
 
+    method: str
+    """Of jobs that are a URL, or a dict without one. Default: GET."""
     params: Any
     """Added to the URL's query."""
     data: Any

@@ -2,7 +2,8 @@
 
 The law of the room: bytes travel, pickled by us and not by the executor, so that whatever cannot be pickled or loaded
 is told as the error of its own call.  Nothing that an executor may show or log, a repr or a traceback, has a secret in
-it.  A process keeps one session for equal settings, so its connections are warm.
+it.  A process keeps sessions for the next calls of equal settings, so its connections are warm; cookies come with each
+call, since equal settings are not yet the same user.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Errand", "Kind", "Outcome", "answer", "carry_out", "packed"]
 
-#: Sessions that a process keeps; of programs that change their settings at every call, only the last ones.
-MOST_SESSIONS: Final = 8
+#: Sessions that a process keeps idle; of programs that change their settings at every call, only the last ones.
+MOST_SESSIONS: Final = 32
 
 #: The method of the session that is called.
 Kind = Literal["request", "download"]
 
 _lock = allocate_lock()
-_sessions: Final[dict[bytes, Session]] = {}
+#: With their settings; the one that was used last is the last. A call has its session for itself, and the jar in it.
+_idle: Final[list[tuple[bytes, Session]]] = []
 
 
 def _renew_lock() -> None:
@@ -43,22 +45,24 @@ if hasattr(os, "register_at_fork"):
 
 
 class Errand:
-    """One call: the session's settings and the arguments, both pickled.
+    """One call: the session's settings, its cookies and the arguments, all pickled.
 
     No two are equal: an executor that takes equal work for the same work, as Dask does, would send one request of two.
 
     Args:
         settings: A session, as `packed` returns it.
+        cookies: The jar that it has by now, likewise.
         kind: Which of its methods to call.
-        arguments: For that method, as `packed` returns them.
+        arguments: For that method, likewise.
     """
 
-    __slots__ = ("arguments", "kind", "number", "settings")
+    __slots__ = ("arguments", "cookies", "kind", "number", "settings")
 
-    def __init__(self, settings: bytes, kind: Kind, arguments: bytes) -> None:
+    def __init__(self, settings: bytes, cookies: bytes, kind: Kind, arguments: bytes) -> None:
         """Hold what travels."""
         self.number: str = os.urandom(8).hex()
         self.settings: bytes = settings
+        self.cookies: bytes = cookies
         self.kind: Kind = kind
         self.arguments: bytes = arguments
 
@@ -125,22 +129,26 @@ def packed(what: Any, name: str) -> bytes:
 
 
 def carry_out(errand: Errand) -> Outcome:
-    """Make the call, on this process's session for its settings.
+    """Make the call, on a session of this process for its settings.
 
     Errors of the call are part of the outcome, so that no executor puts them into its log, arguments and all.
     """
     try:
-        session = _session_for(errand.settings)
         arguments: Mapping[str, Any] = pickle.loads(errand.arguments)  # noqa: S301  # as in `Outcome.open`
+        cookies = pickle.loads(errand.cookies)  # noqa: S301  # likewise
+        session = _taken(errand.settings)
     except Exception as error:  # noqa: BLE001  # a module that is not installed here, another version of a class
         return Outcome(None, failed=True, began=False, problem=_in_words(error))
     failed, problem = False, ""
     try:
+        session.cookies = cookies  # what was learnt in another call may have been for another user
         result = _call(session, errand.kind, arguments)
     except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits for it
         if not isinstance(error, RequestException):  # of a hook, whose author wants to know where
             error.add_note(f"In process {os.getpid()}:\n{traceback.format_exc()}")
         result, failed, problem = error, True, _in_words(error)
+    finally:
+        _give_back(errand.settings, session)
     try:
         return Outcome(pickle.dumps(result, pickle.HIGHEST_PROTOCOL), failed, True, problem)
     except Exception as error:  # noqa: BLE001  # whatever an object's own rule raises
@@ -159,16 +167,22 @@ def _call(session: Session, kind: Kind, arguments: Mapping[str, Any]) -> Any:
     return session.request(**arguments)
 
 
-def _session_for(settings: bytes) -> Session:
-    """Return the session for *settings*, the one that is used longest ago making room for a new one."""
-    found = _sessions.get(settings) or pickle.loads(settings)  # noqa: S301  # as in `Outcome.open`
+def _taken(settings: bytes) -> Session:
+    """Return a session for *settings* that nobody else uses: the last one that was given back, or a new one."""
     with _lock:
-        session = _sessions.setdefault(settings, found)  # another thread may have been faster
-        _sessions[settings] = _sessions.pop(settings)
-        # Not closed: a thread may be using it. It closes its connections when the last one lets go of it.
-        while len(_sessions) > MOST_SESSIONS:
-            del _sessions[next(iter(_sessions))]
+        for place in reversed(range(len(_idle))):
+            if _idle[place][0] == settings:
+                return _idle.pop(place)[1]
+    session: Session = pickle.loads(settings)  # noqa: S301  # as in `Outcome.open`
     return session
+
+
+def _give_back(settings: bytes, session: Session) -> None:
+    with _lock:
+        _idle.append((settings, session))
+        surplus = _idle[:-MOST_SESSIONS]
+        del _idle[:-MOST_SESSIONS]
+    del surplus  # not under the lock: they close their connections
 
 
 def _in_words(error: BaseException) -> str:

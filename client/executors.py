@@ -164,16 +164,15 @@ class OnThreads(_OnExecutor):
         self._claim()
         token = CancelToken()
         future = self._submit(self._call, arguments, token)
-        ticket = future if isinstance(future, _Refused) else _OnThread(future, token)
-        try:
-            self.refuse_own_worker()  # once more: an executor may list its threads only after they have begun
-        except RuntimeError:
-            ticket.cancel()
-            raise
-        return ticket
+        return future if isinstance(future, _Refused) else _OnThread(future, token)
 
     def refuse_own_worker(self) -> None:
         """See `Carrier`: of two calls that wait for each other's thread, none would end."""
+        lock = getattr(self._executor, "_shutdown_lock", None)
+        if lock is not None and lock.acquire(
+            timeout=1.0
+        ):  # held until a thread that has just begun is listed
+            lock.release()
         if threading.current_thread() in getattr(self._executor, "_threads", ()):
             raise RuntimeError(
                 "waiting on a thread of an executor for work of the same executor: use another one"
@@ -211,7 +210,8 @@ class Elsewhere(_OnExecutor):
         try:
             if self.may_run_twice and self._kind == "request":
                 _refuse_unless_repeatable(arguments)
-            errand = Errand(self._settings, self._kind, packed(dict(arguments), "the call"))
+            cookies = packed(self._session.cookies, "the session's cookies")
+            errand = Errand(self._settings, cookies, self._kind, packed(dict(arguments), "the call"))
         except InvalidRequest as error:
             return _Refused(error)
         self._claim()

@@ -80,13 +80,13 @@ def _read_once(value: Any, holders: type, depth: int) -> Any:
 
 
 def request_arguments(job: Any) -> dict[str, Any]:
-    """Return *job* as arguments of `Session.request`.
+    """Return *job* as arguments of `Session.request`: those that it names.
 
     Raises:
         InvalidRequest: It has none of the forms.
     """
     if isinstance(job, str | bytes | URL):
-        return {"method": "GET", "url": job}
+        return {"url": job}
     if isinstance(job, Request):
         return {"method": job.method, "url": job.url} | {
             name: value
@@ -97,7 +97,7 @@ def request_arguments(job: Any) -> dict[str, Any]:
     if isinstance(job, tuple) and len(job) == 2:
         return {"method": job[0], "url": job[1]}
     if isinstance(job, Mapping):
-        return {"method": "GET", "url": None, **job}
+        return dict(job)
     raise InvalidRequest(
         f"a job must be a URL, a (method, url) pair, a Request or a dict of arguments, not {type(job).__name__}"
     )

@@ -61,9 +61,7 @@ def results_of(
     """Yield the results of *jobs*, in their order or as they come; see `Session.map`."""
     _check(on_error, arguments)
     source = _Source(session, jobs, executor, per_host, rate, arguments)
-    results = _results(source, on_error, progress, ordered=ordered)
-    _open.add(results)
-    return results
+    return _Results(source, _results(source, on_error, progress, ordered=ordered))
 
 
 def _check(on_error: str, arguments: Mapping[str, Any]) -> None:
@@ -169,6 +167,7 @@ class _Source:
         self._busy: dict[str | None, int] = {}
         self._held: dict[str | None, deque[_Entry]] = {}
         self._held_count = 0
+        self._ready: deque[_Entry] = deque()  # their host has room for them, which is theirs
         self._news: SimpleQueue[_Entry] = SimpleQueue()
         self._done: deque[_Entry] = deque()  # known to be done, in the order in which they were
         self._failure: Exception | None = None  # of the iterable, or of what is no job
@@ -190,9 +189,10 @@ class _Source:
         """
         self._hear()
         carrier = self._carrier
-        self._is_early = False
+        self._is_early = not self._start_ready()
         while (
-            len(self.pending) - self._held_count < carrier.look_ahead
+            not self._is_early
+            and len(self.pending) - self._held_count < carrier.look_ahead
             and self._held_count < _HELD * carrier.size
         ):
             if carrier.refusal is not None and self.pending:
@@ -207,14 +207,18 @@ class _Source:
                 return
             if carrier.refusal is not None:
                 raise carrier.refusal
-            merged = {**self._arguments, **given, "stream": False}  # whatever the session's own default is
+            # No stream, whatever the session's own default is.
+            merged = {"method": "GET", "url": None, **self._arguments, **given, "stream": False}
             entry = _Entry(merged, None if self._per_host is None else self._host_of(merged["url"]))
             self.pending.append(entry)
-            if self._per_host is not None and self._busy.get(entry.host, 0) >= self._per_host:
-                self._held.setdefault(entry.host, deque()).append(entry)
-                self._held_count += 1
-            else:
-                self._start(entry)
+            if self._per_host is not None:
+                busy = self._busy.get(entry.host, 0)
+                if busy >= self._per_host:
+                    self._held.setdefault(entry.host, deque()).append(entry)
+                    self._held_count += 1
+                    continue
+                self._busy[entry.host] = busy + 1
+            self._start(entry)
 
     def _draw(self) -> dict[str, Any] | None:
         """Return the arguments of the next job; None if there is none, or none before all others have been taken."""
@@ -258,6 +262,8 @@ class _Source:
                 self.stop()
         if self._is_early:
             self.fill()
+        else:
+            self._is_early = not self._start_ready()
 
     def _hear(self) -> None:
         """Take note of all jobs that are done by now."""
@@ -265,15 +271,16 @@ class _Source:
             self._note_end(self._news.get())
 
     def _note_end(self, entry: _Entry) -> None:
-        """Note that a job is done, and let the next one of its host begin."""
+        """Note that a job is done, and that the next one of its host may begin."""
         self._done.append(entry)
         if self._per_host is not None:
             waiting = self._held.get(entry.host)
-            self._busy[entry.host] -= 1
             if waiting:
                 self._held_count -= 1
-                self._start(waiting.popleft())
-            elif not self._busy[entry.host]:  # endless jobs may have endless hosts
+                self._ready.append(waiting.popleft())
+                return
+            self._busy[entry.host] -= 1
+            if not self._busy[entry.host]:  # endless jobs may have endless hosts
                 del self._busy[entry.host]
                 self._held.pop(entry.host, None)
 
@@ -285,8 +292,16 @@ class _Source:
             if entry.ticket is not None:
                 entry.ticket.cancel()
 
+    def _start_ready(self) -> bool:
+        """Begin what was held back and has room at its host now; return False if the rate puts some of it off."""
+        carrier = self._carrier
+        while self._ready:
+            if carrier.refusal is None and carrier.until_due() > 0:
+                return False
+            self._start(self._ready.popleft())
+        return True
+
     def _start(self, entry: _Entry) -> None:
-        self._busy[entry.host] = self._busy.get(entry.host, 0) + 1
         entry.ticket = self._carrier.begin(entry.arguments)
         news = self._news
         entry.ticket.add_done_callback(lambda _: news.put(entry))
@@ -299,6 +314,28 @@ class _Source:
         return None
 
 
+class _Results:
+    """What `results_of` returns: a generator that is not over when one of the workers is refused its next result."""
+
+    __slots__ = ("_generator", "_source")
+
+    def __init__(self, source: _Source, generator: Generator[Response | Exception, None, None]) -> None:
+        self._source = source
+        self._generator = generator
+        _open.add(generator)
+
+    def __iter__(self) -> Iterator[Response | Exception]:
+        return self
+
+    def __next__(self) -> Response | Exception:
+        self._source.refuse_own_worker()  # each time: it may be another thread that asks for the next one
+        return next(self._generator)
+
+    def close(self) -> None:
+        """Stop what nobody will take. Idempotent."""
+        self._generator.close()
+
+
 def _results(
     source: _Source, on_error: Literal["raise", "return"], progress: Progress, *, ordered: bool
 ) -> Generator[Response | Exception, None, None]:
@@ -308,7 +345,6 @@ def _results(
         with shown(progress) as show:
             shown_at = 0.0
             while True:
-                source.refuse_own_worker()  # each time: it may be another thread that asks for the next one
                 source.fill()
                 if not source.pending:
                     break

@@ -60,7 +60,7 @@ def shown(progress: Progress, stream: IO[str] | None = None) -> Iterator[Show | 
     stream = sys.stderr if stream is None else stream
     if callable(progress):
         yield _told(progress)
-    elif not progress or stream is None or not stream.isatty():
+    elif not progress or not _is_terminal(stream):
         yield None
     else:
         try:
@@ -71,6 +71,14 @@ def shown(progress: Progress, stream: IO[str] | None = None) -> Iterator[Show | 
             display = _bars
         with display(cast("IO[str]", _Terminal(stream))) as show:
             yield show
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Say whether somebody looks on: *stream* may be None, closed, or anything that a program writes its errors to."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
 
 
 @contextlib.contextmanager

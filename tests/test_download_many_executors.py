@@ -33,7 +33,7 @@ def server() -> Iterator[LoopbackServer]:
 def session() -> Iterator[client.Session]:
     with client.Session(workers=4, trust_env=False, timeout=10) as session:
         yield session
-    errands._sessions.clear()  # of `ClusterLike`, whose other process is this one
+    errands._idle.clear()  # of `ClusterLike`, whose other process is this one
 
 
 def spawned() -> ProcessPoolExecutor:

@@ -65,6 +65,23 @@ def test_a_job_has_four_forms(session: client.Session, server: LoopbackServer) -
     assert ["yes", "yes", None, "yes", "yes"] == [echo["headers"].get("x-all") for echo in echoes]
 
 
+def test_what_all_jobs_share_is_theirs_where_they_say_nothing_else(
+    session: client.Session, server: LoopbackServer
+) -> None:
+    url = f"{server.url}/echo"
+    jobs: list[Any] = [
+        url,
+        ("GET", url),
+        MappingProxyType({"url": url, "params": {"a": "1"}}),
+        {"url": url, "method": "PATCH", "params": {"b": "2"}},
+    ]
+
+    echoes = [answer.json() for answer in session.map(jobs, method="PUT", params={"all": "0"})]
+
+    assert ["PUT", "GET", "PUT", "PATCH"] == [echo["method"] for echo in echoes]
+    assert ["?all=0", "?all=0", "?a=1", "?b=2"] == [echo["target"].removeprefix("/echo") for echo in echoes]
+
+
 def test_an_empty_document_is_a_document(session: client.Session, server: LoopbackServer) -> None:
     documents: list[Any] = [{}, [], 0, False, ""]
     jobs = [client.Request("POST", f"{server.url}/echo", json=document) for document in documents]
@@ -337,6 +354,9 @@ def test_who_makes_the_results_does_not_take_them(
         there = session.submit("GET", server.url, hooks=hooks) if own else pool.submit(take)
         with pytest.raises(RuntimeError, match="waiting on a"):
             there.result(10)
+
+        # For whoever else takes them, nothing has happened.
+        assert 20 - (begun == "outside") == len(list(results))
 
 
 def test_many_threads_share_one_session(server: LoopbackServer) -> None:

@@ -67,7 +67,7 @@ def session() -> Iterator[client.Session]:
 def no_sessions_left() -> Iterator[None]:
     """Of `ClusterLike`, whose other process is this one."""
     yield
-    errands._sessions.clear()
+    errands._idle.clear()
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,9 @@ def test_what_cannot_travel_is_refused_before_anything_is_sent(
 
 
 def test_what_cannot_be_loaded_there_is_told_as_not_sent() -> None:
-    errand = Errand(packed(client.Session(), "the session"), "request", b"cno_such_module\nhook\n.")
+    session = client.Session()
+    settings, cookies = packed(session, "the session"), packed(session.cookies, "its cookies")
+    errand = Errand(settings, cookies, "request", b"cno_such_module\nhook\n.")
 
     with pytest.raises(client.InvalidRequest, match="nothing was sent: ModuleNotFoundError"):
         carry_out(errand).open()
@@ -283,12 +285,12 @@ def test_pools_of_the_standard_library_send_it(
 def test_a_process_keeps_few_sessions(server: LoopbackServer) -> None:
     """Of a program that changes its settings with every call."""
     cluster = ClusterLike()
-    for number in range(20):
+    for number in range(40):
         with client.Session(trust_env=False, headers={"X-Number": str(number)}) as session:
             (echo,) = (response.json() for response in session.map([f"{server.url}/echo"], executor=cluster))
             assert str(number) == echo["headers"]["x-number"]
 
-    assert errands.MOST_SESSIONS == len(errands._sessions)
+    assert errands.MOST_SESSIONS == len(errands._idle)
 
 
 # -- limits --------------------------------------------------------------------------------------------------------

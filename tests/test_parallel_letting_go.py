@@ -81,14 +81,14 @@ def test_the_error_of_a_future(*, offload: bool) -> None:
 def test_the_error_of_another_process() -> None:
     responses: list[weakref.ref[Any]] = []
     with LoopbackServer() as server, client.Session(trust_env=False) as session:
-        settings = packed(session, "the session")
+        settings, cookies = packed(session, "the session"), packed(session.cookies, "its cookies")
         call = packed(
             {"method": "GET", "url": f"{server.url}/status/500", "hooks": {"response": raise_for_status}},
             "the call",
         )
         for _ in range(JOBS):
             try:
-                carry_out(Errand(settings, "request", call)).open()
+                carry_out(Errand(settings, cookies, "request", call)).open()
             except client.HTTPError as error:
                 responses.append(weakref.ref(error.response))
 

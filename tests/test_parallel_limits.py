@@ -13,6 +13,7 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -114,6 +115,29 @@ def test_a_rate_spreads_the_beginnings(name: str) -> None:
 
     assert 0.19 <= sum(gaps) < 1.0 + late
     assert max(gaps) < 0.2 + late
+
+
+@BOTH
+def test_jobs_that_waited_for_their_host_keep_to_the_rate(name: str) -> None:
+    """On an executor, where the one who hands them over is the one who keeps it."""
+    drawn = threading.Event()
+
+    def jobs() -> Iterator[str]:
+        yield from ["http://a.test/"] * 3
+        drawn.set()
+
+    def held(_: Any) -> MockResponse:
+        assert drawn.wait(10)
+        return MockResponse(200)
+
+    with (
+        client.Session(transport=MockTransport(held), trust_env=False) as session,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        begun = time.monotonic()
+        assert 3 == len(list(getattr(session, name)(jobs(), executor=pool, per_host=1, rate="5/s")))
+
+    assert time.monotonic() - begun >= 0.4
 
 
 @BOTH

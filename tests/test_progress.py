@@ -88,6 +88,23 @@ def test_what_is_no_terminal_stays_clean() -> None:
     assert "" == stream.getvalue()
 
 
+class OnlyWrites:
+    """What some programs put in the place of standard error."""
+
+    def write(self, text: str) -> int:
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize("kind", [OnlyWrites, io.StringIO, type(None)])
+def test_whatever_stands_for_standard_error(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    stream = kind()
+    if isinstance(stream, io.StringIO):
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with shown(True) as show:
+        assert show is None
+
+
 @pytest.mark.parametrize("with_executor", [False, True])
 @pytest.mark.parametrize("error", [LookupError, StopIteration])
 @pytest.mark.parametrize("name", ["map", "as_completed", "download_many"])
