@@ -302,7 +302,8 @@ class DownloadTask:
                 )
                 if not answer.whole:
                     self.version = self.version.joined(version_of(response.headers))
-            check_size(answer.size or 0, self._max_size, self.received)
+            if answer.size != self.size:  # not each time: to count what is there goes through all parts
+                check_size(answer.size or 0, self._max_size, self.received)
             if self.parts:
                 self._fit(response, answer, part)
         except BaseException as error:
