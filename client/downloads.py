@@ -372,8 +372,8 @@ class _Coordinator:
     def _stop(self) -> None:
         """Cancel everything; leave each folder in order, here or where the last worker lets go after `PATIENCE`.
 
-        Not by the news: of what interrupted us, the last one may have been taken and not understood. And not in a
-        forked child: its parent's files are under way.
+        Not by the news: the last piece may have been taken off the queue and not acted on when we were interrupted. And
+        not in a forked child: the files that are under way are its parent's.
         """
         if self._process != os.getpid() or not self._running:
             return
@@ -386,7 +386,7 @@ class _Coordinator:
             for task, running in self._running.items():
                 self._settle_when_over(task, list(running), settled)
 
-        beyond_ctrl_c(let_go)  # another one would leave the rest of them as they are
+        beyond_ctrl_c(let_go)  # a second Ctrl-C would leave the rest of them as they are
         give_up_at = monotonic() + PATIENCE
         with suppress(Empty):
             for _ in self._running:

@@ -1,6 +1,7 @@
-"""The forms of a job of `Session.map` and `as_completed`.
+"""The forms of a job of `Session.map` and `as_completed`, and what many jobs may have in common.
 
-The law of the room: what is no job, or one job where many are expected, is refused by name; nothing is guessed.
+The law of the room: what is no job, one job where many are expected, or an argument that only one of them could read,
+is refused by name; nothing is guessed.
 """
 
 from __future__ import annotations

@@ -183,8 +183,8 @@ class _Source:
         """Hear what is done, then draw jobs and begin them until enough are under way, or none are left.
 
         Raises:
-            WorkerLost: The executor takes no more calls, those under way have all been taken, and there are more jobs.
-            SessionClosed: So do the workers.
+            WorkerLost, SessionClosed: The executor, or the session's own workers, take no more calls; those under way
+                have all been taken, and there are more jobs.
             Exception: What the iterable raised, or `InvalidRequest` for what is no job: in the place of that job.
         """
         self._hear()
@@ -381,9 +381,9 @@ _open: Final[WeakSet[Generator[Response | Exception, None, None]]] = WeakSet()
 
 
 def _close_at_exit() -> None:
-    """Close what the program keeps in a global name: its bar hides the cursor, its next call may wait for its turn.
+    """Close what the program keeps in a global name: its bar would leave the cursor hidden.
 
-    Before the workers are waited for, as this was registered after that.
+    This comes before the workers' own end, which was registered first and would wait for the next call's turn.
     """
     for results in list(_open):
         with suppress(ValueError):  # a thread that does not keep the interpreter is taking one
