@@ -124,20 +124,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def exit_code(error: BaseException) -> int:
     """Return curl's exit code for *error*, by `EXIT_CODES`, and by what a proxy's status or a certificate adds."""
-    cause = error.__cause__
-    if isinstance(error, (IncompleteBody, RemoteDisconnected)):
-        first: BaseException = error
-        while first.__cause__ is not None:
-            first = first.__cause__
-        # TLS that was closed without a word is an error of the system, and no reset.
-        if getattr(first, "reason", None) == "UNEXPECTED_EOF_WHILE_READING":
-            cause = None
     if isinstance(error, ProxyError) and (error.status or 0) >= 400:  # to CONNECT; a SOCKS reply is one byte
         return HTTP_ERROR
-    if isinstance(error, ProxyError) and isinstance(cause, SSLError):  # with the proxy itself
-        error, cause = cause, cause.__cause__
+    if isinstance(error, ProxyError) and isinstance(error.__cause__, SSLError):  # with the proxy itself
+        error = error.__cause__
+    cause = error.__cause__
     if isinstance(error, SSLError) and hasattr(cause, "verify_code"):  # ssl's error for a certificate
         return UNTRUSTED
+    if isinstance(error, (IncompleteBody, RemoteDisconnected)) and _is_silent_end(error):
+        cause = None
     fitting = (code for kind, of, code in EXIT_CODES if isinstance(error, kind) and isinstance(cause, of))
     return next(fitting, CANNOT_WRITE)
 
@@ -261,6 +256,13 @@ def _show(response: Response, *, include: bool) -> None:
     for piece in response.iter_content(None):
         output.write(piece)
         output.flush()
+
+
+def _is_silent_end(error: BaseException) -> bool:
+    """Say whether TLS was closed without a word: an error for the system, but no reset."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return getattr(error, "reason", None) == "UNEXPECTED_EOF_WHILE_READING"
 
 
 def _header(text: str) -> tuple[str, str]:
