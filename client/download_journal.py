@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from client.download_folder import is_private, open_own
+from client.download_plan import Version
 
 if TYPE_CHECKING:
     from client.download_folder import Folder
@@ -36,9 +37,8 @@ class Journal(NamedTuple):
         url: SHA-256 of the URL in hex: the URL itself may hold a secret. Empty if nothing can be gone on with.
         temporary: Name of the temporary.
         size: Of the whole file in bytes, None if unknown.
-        validator: What the parts on disk belong to.
+        validator, etag, modified: Of the version that the parts on disk belong to; see `client.download_plan.Version`.
         parts: (start, position, stop) of each part; stop is None if the size is unknown.
-        etag, modified: The other fields of that version; see `client.download_plan.Version`.
     """
 
     url: str
@@ -48,6 +48,11 @@ class Journal(NamedTuple):
     parts: list[tuple[int, int, int | None]]
     etag: str | None = None
     modified: str | None = None
+
+    @property
+    def version(self) -> Version:
+        """The version that the parts on disk belong to."""
+        return Version(self.validator, self.etag, self.modified)
 
 
 def claim_of(temporary: str) -> Journal:

@@ -220,7 +220,7 @@ class DownloadTask:
         found = version_of(response.headers)
         if journal is not None and (
             journal.validator != found.validator
-            or _version_in(journal).is_another(found)
+            or journal.version.is_another(found)
             or answer.size not in (None, journal.size)
         ):
             assert self._file is not None
@@ -232,7 +232,7 @@ class DownloadTask:
         """Plan what is missing of an earlier download."""
         assert self._file is not None
         self._file.expect(journal.size)
-        self.size, self.version = journal.size, _version_in(journal)
+        self.size, self.version = journal.size, journal.version
         self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
         if all(part.is_complete for part in self.parts):
             # All had come but the name. One byte is asked for, so that somebody says that it is still that file.
@@ -420,23 +420,11 @@ class DownloadTask:
 
     def _journal(self, temporary: str) -> Journal | None:
         """Return what a later download needs to go on from here; None if none could."""
-        parts = [(part.start, part.position, part.stop) for part in self.parts]
-        if (
-            not self._resume
-            or self.version.validator is None
-            or not self._ranges
-            or not positions(self.parts)
-        ):
+        may_go_on = self._resume and self.version.validator is not None and self._ranges
+        if not may_go_on or not positions(self.parts):
             return None
-        return Journal(
-            self._url_key,
-            temporary,
-            self.size,
-            self.version.validator,
-            parts,
-            self.version.etag,
-            self.version.modified,
-        )
+        parts = [(part.start, part.position, part.stop) for part in self.parts]
+        return Journal(self._url_key, temporary, self.size, parts=parts, **self.version._asdict())
 
     def _remaining(self) -> float | None:
         total: float | None = self.limits.total  # type: ignore[assignment]  # complete limits
@@ -448,10 +436,6 @@ class DownloadTask:
         if left is None:
             return self.limits
         return Timeouts(total=max(left, 1e-6)).or_else(self.limits)
-
-
-def _version_in(journal: Journal) -> Version:
-    return Version(journal.validator, journal.etag, journal.modified)
 
 
 def _usable_version(response: Response) -> Version:
