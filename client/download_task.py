@@ -157,33 +157,26 @@ class DownloadTask:
         self._started = self._started or monotonic()
         if self._folder is None:
             self._folder = Folder(str(Path(self._given).parent) if self._name else self._given)
-        response: Response | None = None
-        journal = None
-        if self._name:
-            journal = self._reopen()
-        try:
-            if journal is None:
-                asked = first_part(self._wanted_parts) if self._ranges else Part(0, None)
-                response, answer = self._ask(asked, token)
-                journal = self._learn_name(response, answer)
-            if journal is None:
-                assert response is not None
-                self._begin(response, answer)
-        except BaseException:
-            if response is not None:
-                response.close()
-            raise
+        begun: tuple[Response, Answer] | None = None
+        journal = self._reopen() if self._name else None
+        if journal is None:
+            begun = self._ask(first_part(self._wanted_parts) if self._ranges else Part(0, None), token)
+            try:
+                journal = self._learn_name(*begun)
+                if journal is None:
+                    self._begin(*begun)
+            except BaseException:
+                begun[0].close()
+                raise
         if journal is not None:
-            if response is not None:
-                response.close()
-                response = None
+            if begun is not None:  # it told the name, and has done its work
+                begun[0].close()
+                begun = None
             self._go_on(journal)
-        pending = [part for part in self.parts if not part.is_complete or response is not None]
+        pending = [part for part in self.parts if not part.is_complete or begun is not None]
         self._open_parts = max(1, len(pending))
         self._announce(self, pending[1:])
-        self._fetch(
-            pending[0] if pending else self.parts[0], token, None if response is None else (response, answer)
-        )
+        self._fetch(pending[0] if pending else self.parts[0], token, begun)
 
     def fetch(self, part: Part, token: CancelToken) -> None:
         """Fetch a part that was announced. Raises as `first`."""
