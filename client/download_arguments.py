@@ -98,8 +98,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         headers = CaseInsensitiveDict(arguments.get("headers") or {})
     except (AttributeError, TypeError, ValueError):
         raise InvalidHeader("headers= must be a mapping or (name, value) pairs of str") from None
-    names: list[Any] = list(headers)  # bytes too are taken by requests
-    if any(name.lower() in ("range", "if-range", b"range", b"if-range") for name in names):
+    names: list[Any] = list(headers)  # a request takes bytes as well
+    if {"range", "if-range"} & {_text(name).lower() for name in names}:
         raise InvalidRequest("a download asks for ranges itself: leave Range and If-Range out of headers=")
 
 
@@ -118,3 +118,7 @@ def arguments_of(job: Any) -> Mapping[str, Any]:
     raise InvalidRequest(
         "a job must be a (url, path) pair or a dict with url, path and arguments of download()"
     )
+
+
+def _text(name: Any) -> Any:
+    return name.decode("latin-1") if isinstance(name, bytes) else name
