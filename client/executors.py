@@ -62,7 +62,7 @@ class Carrier(Protocol):
     Attributes:
         size: How many at a time, as far as is known.
         look_ahead: How many may be handed over and not taken back.
-        refusal: The error of the first call that was not taken, as no later one will be; None while there is none.
+        refusal: What to raise for a further call, as none will be taken; None while all have been.
         patience: Seconds without news after which `has_gone` is worth asking. A wait ends in any case: a Ctrl-C that
             comes in the moment before it began is heard by Python only then.
     """
@@ -145,10 +145,8 @@ class _OnExecutor:
         try:
             return self._executor.submit(function, *arguments)
         except Exception as cause:  # noqa: BLE001  # each executor has its own for being shut down or broken
-            error = WorkerLost("the executor takes no more calls")
-            error.__cause__ = cause
-            self.refusal = error
-            return _Refused(error)
+            self.refusal = _not_taken(cause)
+            return _Refused(_not_taken(cause))  # one for each: it will name the call's request
 
 
 class OnThreads(_OnExecutor):
@@ -306,6 +304,12 @@ class _FromElsewhere:
 
     def add_done_callback(self, function: Callable[[Any], object]) -> None:
         self._future.add_done_callback(function)
+
+
+def _not_taken(cause: Exception) -> WorkerLost:
+    error = WorkerLost("the executor takes no more calls")
+    error.__cause__ = cause
+    return error
 
 
 def _is_in_this_process(executor: Executor) -> bool:

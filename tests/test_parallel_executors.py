@@ -493,5 +493,7 @@ def test_an_executor_that_was_shut_down_is_told(
     next(results)
     pool.shutdown()
 
-    with pytest.raises(client.WorkerLost, match="takes no more"):
+    with pytest.raises(client.WorkerLost, match="takes no more") as caught:
         list(results)
+    # The end of the iteration is of no job, and not of an earlier one.
+    assert (on_error == "return") is (caught.value.request is None)
