@@ -166,10 +166,9 @@ class OnThreads(_OnExecutor):
 
     def refuse_own_worker(self) -> None:
         """See `Carrier`: of two calls that wait for each other's thread, none would end."""
+        # Held until a thread that has just begun is listed.
         lock = getattr(self._executor, "_shutdown_lock", None)
-        if lock is not None and lock.acquire(
-            timeout=1.0
-        ):  # held until a thread that has just begun is listed
+        if lock is not None and lock.acquire(timeout=1.0):
             lock.release()
         if threading.current_thread() in getattr(self._executor, "_threads", ()):
             raise RuntimeError(
