@@ -51,7 +51,7 @@ LOOK_AHEAD: Final = 2
 
 def download(session: Session, progress: Progress, arguments: Mapping[str, Any]) -> Download:
     """Fetch one file; see `Session.download`."""
-    refuse_unstoppable(session.request)
+    refuse_unstoppable(session)
     session._pool().refuse_own_worker()
     arguments = dict(arguments)
     token: CancelToken | None = arguments.pop("_cancel", None)
@@ -84,7 +84,7 @@ def download_many(
     arguments: Mapping[str, Any],
 ) -> DownloadResults:
     """Fetch many files; see `Session.download_many`."""
-    refuse_unstoppable(session.request)
+    refuse_unstoppable(session)
     session._pool().refuse_own_worker()
     if isinstance(jobs, FailedDownload):
         raise InvalidRequest("jobs= must be an iterable of jobs, not one FailedDownload; it goes into a list")

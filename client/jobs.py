@@ -76,6 +76,8 @@ def _read_once(value: Any, holders: type, depth: int) -> Any:
         return value
     elif isinstance(value, holders) and not isinstance(value, str) and not has_buffer(value):
         inner = value
+        if iter(inner) is iter(inner):  # the one that it keeps
+            return value
     found = (_read_once(one, holders, depth - 1) for one in inner if depth)
     return next((one for one in found if one is not None), None)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import atexit
 import os
 from collections import deque
-from collections.abc import Sized
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakSet
 
@@ -91,16 +91,19 @@ class OwnWorkers:
         def call(token: CancelToken) -> Response:
             return session.request(**arguments, _cancel=token)
 
-        try:
-            if self._turns is not None:
-                return self._turns.submit(call)
-            ticket = WorkerTicket()
-            self._workers.hand_over(call, ticket)
-        except SessionClosed as error:
-            # Those that have begun are taken first, as with an executor that is shut down.
-            self.refusal = type(error)(*error.args)
-            ticket = WorkerTicket()
-            ticket.set_exception(error.with_traceback(None))  # which holds this frame, and that the ticket
+        ticket = WorkerTicket()
+        if self.refusal is None:
+            try:
+                if self._turns is not None:
+                    return self._turns.submit(call)
+                self._workers.hand_over(call, ticket)
+                return ticket
+            except SessionClosed as error:
+                # Those that have begun are taken first, as with an executor that is shut down.
+                self.refusal = type(error)(*error.args)
+        ticket.set_exception(
+            type(self.refusal)(*self.refusal.args)
+        )  # one for each: it will name the call's request
         return ticket
 
     def until_due(self) -> float:
@@ -137,6 +140,14 @@ class _Entry:
         self.ticket: Ticket | None = None
 
 
+def _length_of(jobs: Any) -> int | None:
+    """Return how many there are; None if they do not say, or no number that `len` passes on."""
+    try:
+        return len(jobs)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 class _Source:
     """Turns jobs into calls, as the limits allow; used by the consumer's thread alone.
 
@@ -156,10 +167,10 @@ class _Source:
     ) -> None:
         if per_host is not None and (type(per_host) is not int or per_host < 1):
             raise InvalidRequest(f"per_host={per_host!r}: expected a number of requests, at least 1")
-        refuse_unstoppable(session.request)
+        refuse_unstoppable(session)
         refuse_read_once(arguments)
         self._jobs = iter(several(jobs))
-        self.total = len(jobs) if isinstance(jobs, Sized) else None
+        self.total = _length_of(jobs)
         self._carrier = _carrier_for(session, executor, arguments, None if rate is None else Pacer(rate))
         self._session = session
         self._arguments = arguments
@@ -167,11 +178,12 @@ class _Source:
         self._busy: dict[str | None, int] = {}
         self._held: dict[str | None, deque[_Entry]] = {}
         self._held_count = 0
-        self._ready: deque[_Entry] = deque()  # their host has room for them, which is theirs
+        self._ready: deque[_Entry] = (
+            deque()
+        )  # their host has room for them, which is theirs: the rate puts them off
         self._news: SimpleQueue[_Entry] = SimpleQueue()
         self._done: deque[_Entry] = deque()  # known to be done, in the order in which they were
         self._failure: Exception | None = None  # of the iterable, or of what is no job
-        self._is_early = False  # a job could begin if it were not for the rate
         self._process = os.getpid()
         self.pending: deque[_Entry] = deque()
 
@@ -189,19 +201,13 @@ class _Source:
         """
         self._hear()
         carrier = self._carrier
-        self._is_early = not self._start_ready()
         while (
-            not self._is_early
+            self._start_ready()
             and len(self.pending) - self._held_count < carrier.look_ahead
             and self._held_count < _HELD * carrier.size
         ):
             if carrier.refusal is not None and self.pending:
                 return
-            if (due := carrier.until_due()) > 0:
-                if self.pending:
-                    self._is_early = True
-                    return
-                sleep(due)
             given = self._draw()
             if given is None:
                 return
@@ -218,7 +224,7 @@ class _Source:
                     self._held_count += 1
                     continue
                 self._busy[entry.host] = busy + 1
-            self._start(entry)
+            self._ready.append(entry)
 
     def _draw(self) -> dict[str, Any] | None:
         """Return the arguments of the next job; None if there is none, or none before all others have been taken."""
@@ -250,7 +256,8 @@ class _Source:
 
     def _wait(self) -> None:
         """Wait until a job is done, or until another one may begin."""
-        seconds = self._carrier.until_due() if self._is_early else self._carrier.patience
+        carrier, is_put_off = self._carrier, bool(self._ready)
+        seconds = min(carrier.patience, carrier.until_due()) if is_put_off else carrier.patience
         try:
             self._note_end(self._news.get(timeout=seconds))
         except Empty:
@@ -258,12 +265,12 @@ class _Source:
                 raise ForkError(
                     "these calls are carried out in the parent process: nobody here will end them"
                 ) from None
-            if not self._is_early and self._carrier.has_gone():
+            if seconds == carrier.patience and carrier.has_gone():
                 self.stop()
-        if self._is_early:
+        if is_put_off:
             self.fill()
         else:
-            self._is_early = not self._start_ready()
+            self._start_ready()
 
     def _hear(self) -> None:
         """Take note of all jobs that are done by now."""
@@ -288,23 +295,26 @@ class _Source:
         """Cancel what nobody will take any more, but for the parent of this process, who may."""
         if self._process != os.getpid():
             return
-        for entry in self.pending:
+        for entry in list(self.pending):
             if entry.ticket is not None:
                 entry.ticket.cancel()
+
+    def stop_for_good(self) -> None:
+        """Stop all, and have nothing begun any more, on another thread than the consumer's."""
+        self._carrier.refusal = SessionClosed("the program has ended")
+        self.stop()
 
     def _start_ready(self) -> bool:
         """Begin what was held back and has room at its host now; return False if the rate puts some of it off."""
         carrier = self._carrier
+        news = self._news
         while self._ready:
             if carrier.refusal is None and carrier.until_due() > 0:
                 return False
-            self._start(self._ready.popleft())
+            entry = self._ready.popleft()
+            entry.ticket = carrier.begin(entry.arguments)
+            entry.ticket.add_done_callback(partial(_tell, news, entry))
         return True
-
-    def _start(self, entry: _Entry) -> None:
-        entry.ticket = self._carrier.begin(entry.arguments)
-        news = self._news
-        entry.ticket.add_done_callback(lambda _: news.put(entry))
 
     def _host_of(self, url: Any) -> str | None:
         """Return the host that *url* leads to; None, which has a limit of its own, if it leads nowhere."""
@@ -314,15 +324,19 @@ class _Source:
         return None
 
 
+def _tell(news: SimpleQueue[_Entry], entry: _Entry, _: object) -> None:
+    news.put(entry)
+
+
 class _Results:
     """What `results_of` returns: a generator that is not over when one of the workers is refused its next result."""
 
-    __slots__ = ("_generator", "_source")
+    __slots__ = ("__weakref__", "_generator", "_source")
 
     def __init__(self, source: _Source, generator: Generator[Response | Exception, None, None]) -> None:
         self._source = source
         self._generator = generator
-        _open.add(generator)
+        _open.add(self)
 
     def __iter__(self) -> Iterator[Response | Exception]:
         return self
@@ -334,6 +348,13 @@ class _Results:
     def close(self) -> None:
         """Stop what nobody will take. Idempotent."""
         self._generator.close()
+
+    def end(self) -> None:
+        """As `close`, also while another thread takes a result."""
+        try:
+            self.close()
+        except ValueError:
+            self._source.stop_for_good()
 
 
 def _results(
@@ -377,17 +398,16 @@ def _result(entry: _Entry, on_error: Literal["raise", "return"]) -> Response | E
 
 
 #: Those that were begun; what has come to its end does no harm here.
-_open: Final[WeakSet[Generator[Response | Exception, None, None]]] = WeakSet()
+_open: Final[WeakSet[_Results]] = WeakSet()
 
 
 def _close_at_exit() -> None:
-    """Close what the program keeps in a global name: its bar would leave the cursor hidden.
+    """End what a global name or a daemon thread still has: its bar would leave the cursor hidden.
 
     This comes before the workers' own end, which was registered first and would wait for the next call's turn.
     """
     for results in list(_open):
-        with suppress(ValueError):  # a thread that does not keep the interpreter is taking one
-            results.close()
+        results.end()
 
 
 atexit.register(_close_at_exit)

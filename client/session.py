@@ -385,11 +385,11 @@ class Session(Defaults, Mounts, ParallelCalls, Downloads):
             ``result()`` is RuntimeError on our own workers; `concurrent.futures.wait` there may wait for ever.
 
         Raises:
-            TypeError: A subclass overrides `request` and does not take all of its arguments.
+            TypeError: A subclass overrides `request` or `send` and does not take all of its arguments.
         """
         from client.workers import refuse_unstoppable
 
-        refuse_unstoppable(self.request)
+        refuse_unstoppable(self)
         return self._pool().submit(lambda token: self.request(method, url, **arguments, _cancel=token))
 
     # -- life ---------------------------------------------------------------------------------------------------

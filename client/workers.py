@@ -25,6 +25,8 @@ from client.transport.cancel import CancelToken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from client.session import Session
+
 __all__ = ["RequestFuture", "WorkerPool", "WorkerTicket", "beyond_ctrl_c", "refuse_unstoppable"]
 
 Result = TypeVar("Result")
@@ -384,20 +386,21 @@ class WorkerPool:
         return f"<WorkerPool size={self.size} running={len(crew.running)} queued={crew.queued}>"
 
 
-def refuse_unstoppable(request: Callable[..., Any]) -> None:
-    """Refuse a session's *request* which a subclass overrides so that it cannot be given what stops a call.
+def refuse_unstoppable(session: Session) -> None:
+    """Refuse a subclass whose `request` or `send` cannot be given what stops a call.
 
     Raises:
-        TypeError: It takes neither all arguments of `Session.request` nor ``**arguments``.
+        TypeError: One of them takes neither all arguments of the session's own nor ``**arguments``.
     """
-    code = getattr(request, "__code__", None)  # of a double in a test, say, there is none
-    if code is None or code.co_flags & _TAKES_ANY:
-        return
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if not {"_cancel", "stream"} <= {*names}:
-        raise TypeError(
-            f"{request.__qualname__} must take **arguments and pass them on: among them is what stops calls on workers"
-        )
+    for method, needed in ((session.request, {"_cancel", "stream"}), (session.send, {"_cancel"})):
+        code = getattr(method, "__code__", None)  # of a double in a test, say, there is none
+        if code is None or code.co_flags & _TAKES_ANY:
+            continue
+        if not needed <= {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}:
+            raise TypeError(
+                f"{method.__qualname__} must take **arguments and pass them on: among them is what stops calls on "
+                "workers"
+            )
 
 
 def beyond_ctrl_c(function: Callable[[], object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,24 @@ def test_what_all_jobs_share_is_theirs_where_they_say_nothing_else(
     assert ["?all=0", "?all=0", "?a=1", "?b=2"] == [echo["target"].removeprefix("/echo") for echo in echoes]
 
 
+class NoLength:
+    """An iterable that offers a length and has none."""
+
+    def __init__(self, length: Any, urls: list[str]) -> None:
+        self._length, self._urls = length, urls
+
+    def __len__(self) -> int:
+        return operator.index(self._length)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._urls)
+
+
+@pytest.mark.parametrize("length", [None, -1, 1 << 70])
+def test_jobs_without_a_length_to_tell(session: client.Session, server: LoopbackServer, length: Any) -> None:
+    assert [3, 4] == sizes(session.map(NoLength(length, [f"{server.url}/bytes/3", f"{server.url}/bytes/4"])))
+
+
 def test_an_empty_document_is_a_document(session: client.Session, server: LoopbackServer) -> None:
     documents: list[Any] = [{}, [], 0, False, ""]
     jobs = [client.Request("POST", f"{server.url}/echo", json=document) for document in documents]
@@ -127,6 +146,15 @@ class Fixed(client.Session):
         return super().request(method, url, params=params, data=data)
 
 
+class FixedSend(client.Session):
+    def send(  # type: ignore[override]  # as above
+        self, request: Any, stream: bool = False, verify: Any = None, proxies: Any = None, cert: Any = None,
+        allow_redirects: bool = True,
+    ) -> client.Response:  # fmt: skip
+        settings: Any = {"verify": verify, "proxies": proxies, "cert": cert}
+        return super().send(request, stream=stream, allow_redirects=allow_redirects, **settings)
+
+
 class Open(client.Session):
     def request(self, method: str, url: Any, **arguments: Any) -> client.Response:  # type: ignore[override]  # as above
         return super().request(method, url, **arguments)
@@ -146,10 +174,15 @@ class Open(client.Session):
 def test_a_subclass_passes_on_what_stops_a_call(server: LoopbackServer, tmp_path: Path, call: Any) -> None:
     """Or is told so; a verb, which nothing but its own thread stops, does without."""
     url = f"{server.url}/bytes/1"
-    with Fixed(trust_env=False) as fixed, Open(trust_env=False) as opened:
-        assert 200 == fixed.get(url).status_code
-        with pytest.raises(TypeError, match=r"Fixed\.request must take \*\*arguments"):
-            call(fixed, url, tmp_path / "fixed")
+    with (
+        Fixed(trust_env=False) as fixed,
+        FixedSend(trust_env=False) as sending,
+        Open(trust_env=False) as opened,
+    ):
+        for session, name in ((fixed, "Fixed.request"), (sending, "FixedSend.send")):
+            assert 200 == session.get(url).status_code
+            with pytest.raises(TypeError, match=rf"{name} must take \*\*arguments"):
+                call(session, url, tmp_path / "fixed")
         call(opened, url, tmp_path / "open")
 
 

@@ -31,6 +31,16 @@ def session() -> Iterator[client.Session]:
         yield session
 
 
+class Once:
+    """What can be gone through as often as one likes, but comes to its end in the first time."""
+
+    def __init__(self, pairs: list[Any]) -> None:
+        self._pairs = iter(pairs)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._pairs
+
+
 class Pairs:
     """What can be gone through any number of times, and nothing else."""
 
@@ -58,6 +68,7 @@ class Pairs:
         lambda: {"files": Pairs([("field", ("name", io.BytesIO(CONTENT)))])},
         lambda: {"params": {"a": iter("xy")}.items()},
         lambda: {"hooks": {"response": iter([print])}},
+        lambda: {"params": Once([("a", "1")])},
     ],
 )
 def test_what_the_first_job_would_use_up_is_refused(
