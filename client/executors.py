@@ -161,7 +161,11 @@ class OnThreads(_OnExecutor):
         """See `Carrier`."""
         self._claim()
         token = CancelToken()
-        future = self._submit(self._call, arguments, token)
+        try:
+            future = self._submit(self._call, arguments, token)
+        except BaseException as error:  # Ctrl-C, when it was perhaps handed over
+            token.cancel(error)
+            raise
         return future if isinstance(future, _Refused) else _OnThread(future, token)
 
     def refuse_own_worker(self) -> None:

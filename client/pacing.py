@@ -87,9 +87,13 @@ class Turns:
         """
         self._workers.refuse_if_gone()
         turn = _Turn(self, call)
-        with self._lock:
-            self._waiting.append(turn)
-        self.go_on(None)
+        try:
+            with self._lock:
+                self._waiting.append(turn)
+            self.go_on(None)
+        except BaseException:  # Ctrl-C, when it was perhaps handed over
+            turn.cancel()
+            raise
         return turn
 
     def go_on(self, ended: _Turn | None) -> None:

@@ -15,7 +15,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal
-from weakref import WeakSet
+from weakref import ref
 
 from client.exceptions import ForkError, InvalidRequest, SessionClosed
 from client.jobs import attach_request, refuse_read_once, request_arguments, several
@@ -101,6 +101,9 @@ class OwnWorkers:
             except SessionClosed as error:
                 # Those that have begun are taken first, as with an executor that is shut down.
                 self.refusal = type(error)(*error.args)
+            except BaseException:  # Ctrl-C, when it was perhaps handed over
+                ticket.cancel()
+                raise
         ticket.set_exception(
             type(self.refusal)(*self.refusal.args)
         )  # one for each: it will name the call's request
@@ -336,7 +339,7 @@ class _Results:
     def __init__(self, source: _Source, generator: Generator[Response | Exception, None, None]) -> None:
         self._source = source
         self._generator = generator
-        _open.add(self)
+        _open.add(ref(self, _open.discard))
 
     def __iter__(self) -> Iterator[Response | Exception]:
         return self
@@ -397,8 +400,9 @@ def _result(entry: _Entry, on_error: Literal["raise", "return"]) -> Response | E
     return response
 
 
-#: Those that were begun; what has come to its end does no harm here.
-_open: Final[WeakSet[_Results]] = WeakSet()
+#: Those that were begun; what has come to its end does no harm here. No WeakSet, whose callback is a Python function:
+#: a Ctrl-C at the door of one is dropped.
+_open: Final[set[ref[_Results]]] = set()
 
 
 def _close_at_exit() -> None:
@@ -406,8 +410,9 @@ def _close_at_exit() -> None:
 
     This comes before the workers' own end, which was registered first and would wait for the next call's turn.
     """
-    for results in list(_open):
-        results.end()
+    for one in list(_open):
+        if (results := one()) is not None:
+            results.end()
 
 
 atexit.register(_close_at_exit)

@@ -81,7 +81,9 @@ class ResponseStream(Answer):
         if (whole := engine.take_rest()) is not None:  # small bodies mostly come with their heads
             self._received, self._buffer = len(whole), whole
             self._finish()
-        elif not may_have_switched or engine.their_state is not protocol.SWITCHED_PROTOCOL:
+            return
+        self.__class__ = _Unread
+        if not may_have_switched or engine.their_state is not protocol.SWITCHED_PROTOCOL:
             self._buffer = self._buffered()
 
     @property
@@ -273,6 +275,8 @@ class ResponseStream(Answer):
         turns = connection.turns
         self._finished = True
         try:
+            if type(self) is _Unread:
+                self.__class__ = ResponseStream  # type: ignore[assignment]  # what it was before
             self._body_read_at = now = monotonic()
             if call.cancel is not None:
                 call.cancel.detach()
@@ -449,8 +453,12 @@ class ResponseStream(Answer):
         self.owner.forget(self.connection)
         return self.connection.detach(), engine.trailing_data[0]
 
+
+class _Unread(ResponseStream):
+    """One whose body is on the wire. Only that has a finaliser: Python drops a Ctrl-C that comes at the door of one."""
+
     def __del__(self) -> None:
-        """Give an unread response's connection up; a finaliser may run anywhere, so it neither locks nor reads."""
+        """Give the connection up; a finaliser may run anywhere, so it neither locks nor reads."""
         if not self._finished:
             self._finished = True
             self.owner.abandon(self.connection)
