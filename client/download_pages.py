@@ -18,6 +18,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from client.transport.forked import LOADING_CTYPES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -91,7 +93,8 @@ def _maker() -> Callable[[int], Callable[[int], bool] | None] | None:
             return None
         if "[never]" in (_SETTINGS / "enabled").read_text():  # the administrator wants none
             return None
-        import ctypes
+        with LOADING_CTYPES:
+            import ctypes
 
         libc = ctypes.CDLL(None)
         fstatfs, madvise, map_memory, unmap = libc.fstatfs, libc.madvise, libc.mmap, libc.munmap

@@ -14,6 +14,8 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from client.transport.forked import LOADING_CTYPES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,7 +61,8 @@ def rename_new(name: str, new: str, folder: int) -> bool:
 def _rename() -> Callable[[int, bytes, bytes], int] | None:
     """Return what renames inside a folder and says its errno, 0 for none; None if there is no such thing."""
     try:
-        import ctypes
+        with LOADING_CTYPES:
+            import ctypes
 
         call_name, flag = _CALLS[sys.platform]
         call = getattr(ctypes.CDLL(None, use_errno=True), call_name)

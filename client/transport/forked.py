@@ -12,6 +12,7 @@ from __future__ import annotations
 import _socket
 import os
 import sys
+from _thread import RLock
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -19,13 +20,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakSet
 
 from client.exceptions import ForkError
-from client.transport.readiness import has_threads
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
 
-__all__ = ["FORKED", "HOLDERS", "Holder"]
+__all__ = ["FORKED", "HOLDERS", "LOADING_CTYPES", "Holder"]
 
 #: Makes the error of a call that was under way in the parent, one for each call.
 FORKED: Final[Callable[[], ForkError]] = partial(
@@ -86,11 +86,19 @@ def _replace(sock: socket.socket, dead: _socket.socket) -> None:
 def _wait_for_imports() -> None:
     """Wait for what another thread is importing: in the child, the lock of that import would never be free."""
     for name in (*LAZY, *(name for name in list(sys.modules) if name.startswith("client."))):
-        # Calls on several threads load ctypes at once; of that one not even the beginning may be missed.
-        if name in sys.modules or (name == "ctypes" and has_threads()):
+        if name in sys.modules:
             with suppress(ImportError):
                 import_module(name)
 
 
+#: Held while ctypes is loaded: calls on several threads do that at once, and not even its beginning may be missed. To
+#: load it before a fork would take milliseconds, in which a Ctrl-C is dropped, as whatever a hook raises.
+LOADING_CTYPES: Final = RLock()
+
 if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=LOADING_CTYPES.acquire,  # a function of C, and the last that is called: it holds nobody up
+        after_in_parent=LOADING_CTYPES.release,
+        after_in_child=LOADING_CTYPES.release,
+    )
     os.register_at_fork(before=_wait_for_imports, after_in_child=_leave_all)

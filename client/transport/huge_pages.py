@@ -13,6 +13,8 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from client.transport.forked import LOADING_CTYPES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,7 +36,8 @@ def _madvise() -> Callable[[memoryview], object] | None:
     if sys.platform != "linux":
         return None
     try:
-        import ctypes
+        with LOADING_CTYPES:
+            import ctypes
         from mmap import PAGESIZE
 
         call = ctypes.CDLL(None).madvise

@@ -11,6 +11,8 @@ import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from client.transport.forked import LOADING_CTYPES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -78,7 +80,8 @@ def _poll_under_lock() -> Callable[[int], Callable[[], int]] | None:
     if sys.platform != "linux":
         return None
     try:
-        import ctypes
+        with LOADING_CTYPES:
+            import ctypes
 
         call: Any = ctypes.PyDLL(None).poll
     except (ImportError, AttributeError, OSError):
