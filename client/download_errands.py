@@ -63,7 +63,7 @@ def run_downloads(
     carrier.refuse_own_worker()
     run = os.urandom(8).hex() if isinstance(carrier, Elsewhere) and carrier.may_run_twice else None
     folders: set[str] = set()  # that hold receipts
-    under_way: dict[int, tuple[Mapping[str, Any], Ticket]] = {}
+    under_way: dict[int, tuple[Mapping[str, Any], str, Ticket]] = {}
     # Of numbers: a ticket's callback that held the ticket would keep its outcome until the garbage collector came by.
     news: SimpleQueue[int] = SimpleQueue()
     numbered = enumerate(jobs if has_end else _while_taken(jobs, carrier))
@@ -72,8 +72,13 @@ def run_downloads(
         with shown(progress) as show:
             while True:
                 for number, job in itertools.islice(numbered, carrier.look_ahead - len(under_way)):
-                    ticket = carrier.begin(_travelling(job, run))
-                    under_way[number] = job, ticket
+                    try:
+                        arguments = _travelling(job, run)
+                    except OSError as error:  # there is no working directory
+                        finished(job, error)
+                        continue
+                    ticket = carrier.begin(arguments)
+                    under_way[number] = job, arguments["path"], ticket
                     ticket.add_done_callback(partial(_tell, news, number))
                 if not under_way:
                     break
@@ -81,10 +86,10 @@ def run_downloads(
                     number = news.get(timeout=carrier.patience)
                 except Empty:
                     if carrier.has_gone():
-                        for _, ticket in under_way.values():
+                        for _, _, ticket in under_way.values():
                             ticket.cancel()
                     continue
-                job, ticket = under_way.pop(number)
+                job, _, ticket = under_way.pop(number)
                 outcome = _outcome(ticket, job)
                 del ticket
                 if not isinstance(outcome, Exception):
@@ -97,10 +102,9 @@ def run_downloads(
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             error.add_note(f"{so_far()}; {len(under_way)} files that had been handed over were stopped")
-        for job, ticket in under_way.values():
+        for _, path, ticket in under_way.values():
             ticket.cancel()
             if run is not None:  # it may be done, and nobody has asked
-                path = _absolute(job)
                 folders.update((path, os.path.dirname(path)))  # noqa: PTH120  # a str, as it travels
         raise
     finally:
@@ -122,15 +126,18 @@ def _tell(news: SimpleQueue[int], number: int, _: object) -> None:
 
 def _travelling(job: Mapping[str, Any], run: str | None) -> Mapping[str, Any]:
     """Return the arguments of *job* for another process, which may have another working directory."""
-    arguments = {**job, "path": _absolute(job)}
+    arguments = {**job, "path": _from_root(os.fspath(job["path"]))}
     if run is not None and not job.get("overwrite"):
         arguments["receipt"] = receipt_name(run)
     return arguments
 
 
-def _absolute(job: Mapping[str, Any]) -> str:
-    """Return its path from the root on, and else as it is: ".." after a link, and "/" at the end, mean something."""
-    path = os.fspath(job["path"])
+def _from_root(path: str) -> str:
+    """Return *path* from the root on, and else as it is: ".." after a link, and "/" at the end, mean something.
+
+    Raises:
+        FileNotFoundError: It is relative, and the working directory was removed.
+    """
     return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH117, PTH118  # Path drops the "/"
 
 

@@ -81,17 +81,22 @@ class DownloadFile:
 
         Where there will be a *receipt*, its name tells whose it is, for it may be left behind by a worker that died.
         """
-        traces = Traces(folder, name, new_temporary(receipt))
-        claim = traces.claim(lambda: cls.reopen(folder, name, None))
-        try:
-            return cls(traces, folder.open(traces.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-        except BaseException:
-            traces.remove()
-            raise
-        finally:
-            if claim is not None:
-                unlock(claim)
-                os.close(claim)
+        for tries_left in (2, 1, 0):
+            traces = Traces(folder, name, new_temporary(receipt))
+            claim = traces.claim(lambda: cls.reopen(folder, name, None))
+            try:
+                try:
+                    return cls(traces, folder.open(traces.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+                finally:
+                    if claim is not None:
+                        unlock(claim)
+                        os.close(claim)
+            except BaseException as error:
+                traces.remove()
+                # Another download takes it for a rest if it comes before we have the lock, and gives up as well.
+                if not (isinstance(error, FileExistsError) and tries_left):
+                    raise
+        raise AssertionError
 
     @classmethod
     def reopen(cls, folder: Folder, name: str, url: str | None) -> tuple[DownloadFile, Journal] | None:
@@ -107,9 +112,13 @@ class DownloadFile:
             return None
         found, journal = left
         end = max((position for start, position, _ in journal.parts if position > start), default=0)
-        if journal.url == url and os.fstat(found.descriptor).st_size >= end:
-            return left
-        found.discard()
+        try:
+            if journal.url == url and os.fstat(found.descriptor).st_size >= end:
+                return left
+            found.discard()
+        except BaseException:
+            found.close()
+            raise
         return None
 
     @classmethod
@@ -169,10 +178,14 @@ class DownloadFile:
         if size and reserve and hasattr(os, "posix_fallocate"):
             if size <= _free_room(self.descriptor):  # else they would fill the disk before that is found
                 self._prepare(0, size)
+            came = os.fstat(self.descriptor).st_size
             try:
                 os.posix_fallocate(self.descriptor, 0, size)
             except OSError as error:
                 if error.errno not in _CANNOT_RESERVE:
+                    os.ftruncate(
+                        self.descriptor, came
+                    )  # some of it may be taken, and stays with what is kept
                     raise
 
     def write(self, data: memoryview, offset: int) -> None:

@@ -146,11 +146,14 @@ def open_own(folder: Folder, name: str, flags: int) -> int | None:
         if error.errno in _NOT_OURS:
             return None
         raise
-    found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid()):
-        return descriptor
-    os.close(descriptor)
-    return None
+    is_ours = False
+    try:
+        found = os.fstat(descriptor)
+        is_ours = stat.S_ISREG(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
+    finally:
+        if not is_ours:
+            os.close(descriptor)
+    return descriptor if is_ours else None
 
 
 def is_private(descriptor: int) -> bool:

@@ -224,7 +224,6 @@ class DownloadTask:
     def _go_on(self, journal: Journal) -> None:
         """Plan what is missing of an earlier download."""
         assert self._file is not None
-        self._file.expect(journal.size)
         self.size, self.version = journal.size, journal.version
         self.parts = [Part(start, stop, position) for start, position, stop in journal.parts]
         if all(part.is_complete for part in self.parts):
@@ -233,6 +232,7 @@ class DownloadTask:
             last.position = max(last.start, last.position - 1)
         self.resumed_from = positions(self.parts)
         check_size(self.resumed_from if self.size is None else self.size, self._max_size, self.resumed_from)
+        self._expect(self.size)
 
     def _begin(self, response: Response, answer: Answer) -> None:
         """Make the temporary and plan the parts, now that it is known what comes."""
@@ -241,12 +241,16 @@ class DownloadTask:
             self._file = DownloadFile.create(self._folder, self._name, self._receipt)
         self.size = answer.size
         self.version = _usable_version(response)
-        # Room is never reserved by the word of the peer alone.
-        self._file.expect(answer.size, reserve=self._max_size is not None)
+        self._expect(self.size)
         if answer.whole or answer.size is None or answer.stop is None:
             self.parts = [Part(0, answer.stop)]
         else:
             self.parts = split(answer.size, answer.stop, self._wanted_parts)
+
+    def _expect(self, size: int | None) -> None:
+        assert self._file is not None
+        # Room is never reserved by the word of the peer alone.
+        self._file.expect(size, reserve=self._max_size is not None)
 
     def _fetch(self, part: Part, token: CancelToken, begun: tuple[Response, Answer] | None) -> None:
         """Fill *part* by as many requests as it takes; complete the file if it is the last one."""
@@ -317,7 +321,7 @@ class DownloadTask:
             raise StartAgain("the server sent the whole file for a part of it", ranges=changed)
         assert self._file is not None
         self._file.truncate()
-        self._file.expect(answer.size)
+        self._expect(answer.size)
         self.size, self.version = answer.size, _usable_version(response)
         self.resumed_from = part.position = 0
         part.stop = answer.stop

@@ -6,10 +6,13 @@ begins holds a lock on the journal until he has one on the temporary, so that no
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import sleep
+from typing import TYPE_CHECKING, Final
 
 from client.download_descriptor import lock, unlock
 from client.download_folder import open_own
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from client.download_journal import Journal
 
 __all__ = ["Traces", "remove_rest", "under_way"]
+
+#: How often, and how many seconds, to wait for whoever has a journal locked, to see whether it is a rest.
+TRIES: Final = 200
+PAUSE: Final = 0.001
 
 
 class Traces:
@@ -74,7 +81,7 @@ class Traces:
     def journal(self) -> Journal | None:
         """Return the journal if it is that of our temporary, not that of another download to the same name."""
         journal = read_journal(self.folder, journal_name(self.name))
-        return journal if journal is not None and journal.temporary == self.temporary else None
+        return journal if _is_of(self.temporary, journal) else None
 
     def replace_journal(self, journal: Journal) -> None:
         """Put *journal* in the place of ours. Raises OSError, and then the old one is still there."""
@@ -88,8 +95,10 @@ class Traces:
 
     def remove_journal(self) -> None:
         """Remove ours, and nobody else's."""
-        if self.journal() is not None:
-            self.folder.remove(journal_name(self.name))
+        for _ in range(TRIES):
+            if _remove_journal(self.folder, self.name, self.temporary):
+                return
+            sleep(PAUSE)
 
     def remove_small(self) -> None:
         """Remove the small files that a process left if it was killed in a bad moment."""
@@ -100,7 +109,10 @@ class Traces:
         """Remove all: the journal last, as by it the others are found."""
         self.remove_small()
         self.folder.remove(self.temporary)
-        self.remove_journal()
+        with contextlib.suppress(
+            OSError
+        ):  # without its temporary it is a rest, which the next download removes
+            self.remove_journal()
 
     def beside(self, suffix: str) -> str:
         """Return the name of a small file that is there for a moment; it is as random as the temporary's."""
@@ -113,18 +125,40 @@ def remove_rest(folder: Folder, name: str) -> None:
     Raises:
         FileExistsError: It is only half written, or the temporary not there yet: a download has just begun.
     """
+    if not _remove_journal(folder, name, None):
+        raise under_way(folder, name)
+
+
+def _remove_journal(folder: Folder, name: str, temporary: str | None) -> bool:
+    """Remove the journal for *name* if it is that of *temporary*, or without one if it is a rest.
+
+    Returns:
+        False where somebody has it locked; then it is still there.
+    """
     journal = journal_name(name)
     descriptor = open_own(folder, journal, os.O_RDWR)
     if descriptor is None:
-        return
+        return True
     try:
+        if temporary is not None and not _is_of(temporary, journal_in(descriptor)):
+            return True  # seen without a lock: one on somebody's claim would look like another download
         if lock(descriptor) is False:
-            raise under_way(folder, name)
-        if folder.has(journal, descriptor) and _is_rest(folder, journal_in(descriptor)):
+            return False
+        is_meant = folder.has(journal, descriptor) and (
+            temporary is not None or _is_rest(folder, journal_in(descriptor))
+        )
+        if is_meant and sys.platform != "win32":
             folder.remove(journal)
     finally:
         unlock(descriptor)
         os.close(descriptor)
+    if is_meant and sys.platform == "win32":  # cannot remove what is open
+        folder.remove(journal)
+    return True
+
+
+def _is_of(temporary: str, journal: Journal | None) -> bool:
+    return journal is not None and journal.temporary == temporary
 
 
 def under_way(folder: Folder, name: str) -> FileExistsError:

@@ -122,6 +122,27 @@ def test_a_relative_path_means_the_same_on_every_executor(
     assert ["link"] == [path.name for path in here.iterdir()]
 
 
+@pytest.mark.parametrize("kind", [lambda: None, lambda: ThreadPoolExecutor(1), ClusterLike])
+def test_a_relative_path_in_a_folder_that_was_removed_is_that_jobs_failure(
+    session: client.Session,
+    server: LoopbackServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Any,
+) -> None:
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    url = f"{server.url}/bytes/10"
+    with kind() or nullcontext() as pool:
+        results = session.download_many(
+            [(url, tmp_path / "1"), (url, "2"), (url, tmp_path / "3")], executor=pool
+        )
+
+    assert [("2", FileNotFoundError)] == [(one.path, type(one.error)) for one in results.failed]
+    assert ["1", "3"] == sorted(path.name for path in tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("checksum", [None, "sha256", f"sha256:{payload_sha256(3000)}"])
 @pytest.mark.parametrize("in_folder", [False, True])
 def test_a_job_that_is_run_again_finds_its_own_file(

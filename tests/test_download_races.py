@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,8 @@ from client import download_file, download_traces
 from client.download_descriptor import lock
 from client.download_file import DownloadFile
 from client.download_folder import Folder
-from client.download_journal import Journal, claim_of, journal_name, new_temporary, written
+from client.download_journal import Journal, claim_of, journal_in, journal_name, new_temporary, written
+from tests.leaks import no_leaks
 
 
 class StoppingFolder(Folder):
@@ -167,6 +170,50 @@ def test_a_claim_that_is_cleared_away_before_it_is_locked_is_made_anew(
 
     assert 2 == len(list(tmp_path.iterdir()))
     file.discard()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_journal_that_takes_the_place_of_ours_stays(
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours is looked at before it is removed; meanwhile another download finds that it is a rest, and begins."""
+    file = DownloadFile.create(folder, "out")
+    others: list[DownloadFile] = []
+
+    def late(descriptor: int) -> Journal | None:
+        found = journal_in(descriptor)
+        monkeypatch.undo()
+        others.append(DownloadFile.create(folder, "out"))
+        return found
+
+    monkeypatch.setattr(download_traces, "journal_in", late)
+    file.discard()
+
+    assert [".json", ".part"] == sorted(path.suffix for path in tmp_path.iterdir())
+    others[0].discard()
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4, 5, 6])
+def test_what_nobody_can_look_at_is_let_go(
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """As on NFS, whose files may have gone when they are asked about."""
+    interrupted(folder, b"content")
+    fstat, calls = os.fstat, itertools.count(1)
+
+    def stale(descriptor: int) -> os.stat_result:
+        if next(calls) == call:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return fstat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", stale)
+    with no_leaks(), suppress(OSError):
+        if found := DownloadFile.reopen(folder, "out", "url"):
+            found[0].close()
+    assert next(calls) > call
+
+    DownloadFile.create(folder, "out").discard()
     assert [] == list(tmp_path.iterdir())
 
 
