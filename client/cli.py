@@ -30,6 +30,7 @@ from client.exceptions import (
     HTTPError,
     IncompleteBody,
     InvalidBody,
+    InvalidProxyURL,
     InvalidRequest,
     InvalidSchema,
     InvalidURL,
@@ -37,6 +38,7 @@ from client.exceptions import (
     NameResolutionError,
     ProtocolError,
     ProxyError,
+    RedirectError,
     RemoteDisconnected,
     RequestException,
     SSLError,
@@ -67,7 +69,11 @@ EXIT_CODES: Final[tuple[tuple[type[RequestException], type[object], int], ...]] 
     (Timeout, object, 28),
     (InvalidSchema, object, 1),
     (MissingSchema, object, 3),
+    (InvalidProxyURL, object, 5),
     (InvalidURL, object, 3),
+    (RedirectError, InvalidURL, 3),
+    (InvalidBody, object, USAGE),
+    (InvalidRequest, OSError, 77),  # certificates to trust that cannot be read
     (InvalidRequest, object, USAGE),
     (NameResolutionError, object, 6),
     (ProxyError, NameResolutionError, 5),
@@ -223,7 +229,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         "headers": headers,
         "auth": options.user,
         "timeout": Timeouts(**limits, total=options.total),
-        "verify": options.cacert or True,
+        "verify": True if options.cacert is None else options.cacert,
         "allow_redirects": not options.no_redirects,
     }
 

@@ -15,7 +15,7 @@ class Download(NamedTuple):
     """A file that is on disk, whole.
 
     Attributes:
-        path: Where it is.
+        path: Where it is; from the root on, if another process or an executor's thread made it.
         bytes: Its size.
         seconds: From the first request until it had its name.
         sha256: In hex, computed from what is on disk; None unless ``checksum=`` asked for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,33 @@ def test_a_connection_that_is_reset_during_the_handshake(scripted_server: Script
     scripted_server.script(Expect(until=b"\x16\x03"), Reset())
 
     assert 35 == cli.main(["get", scripted_server.url.replace("http:", "https:")])
+
+
+@pytest.mark.parametrize(("content", "status"), [(None, 77), (b"no certificate", 77), (b"", 77)])
+def test_certificates_that_cannot_be_read(tmp_path: Path, content: bytes | None, status: int) -> None:
+    file = tmp_path / "roots.pem"
+    if content is not None:
+        file.write_bytes(content)
+
+    assert status == cli.main(["get", "--cacert", str(file), "https://127.0.0.1:1/"])
+
+
+def test_an_empty_name_of_certificates_is_not_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """As of a variable that is not set: the roots that are trusted then are not those that were meant."""
+    assert 2 == cli.main(["get", "--cacert", "", "https://127.0.0.1:1/"])
+    assert "verify=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("location", [b"http://[", b"http://a.test:99999/", b"//"])
+def test_a_redirect_to_no_url(scripted_server: ScriptedServer, location: bytes) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    scripted_server.script(Expect(), Send(answer), Close())
+
+    assert 3 == cli.main(["get", scripted_server.url])
+
+
+@pytest.mark.parametrize("proxy", ["http://[", "127.0.0.1:99999", "gopher://127.0.0.1:1"])
+def test_a_proxy_that_is_none(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+
+    assert 5 == cli.main(["get", "http://a.test/"])
