@@ -84,9 +84,11 @@ class DownloadFile:
         for tries_left in (2, 1, 0):
             traces = Traces(folder, name, new_temporary(receipt))
             claim = traces.claim(lambda: cls.reopen(folder, name, None))
+            descriptor = -1
             try:
                 try:
-                    return cls(traces, folder.open(traces.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+                    descriptor = folder.open(traces.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+                    return cls(traces, descriptor)
                 finally:
                     if claim is not None:
                         unlock(claim)
@@ -94,7 +96,8 @@ class DownloadFile:
             except BaseException as error:
                 traces.remove()
                 # Another download takes it for a rest if it comes before we have the lock, and gives up as well.
-                if not (isinstance(error, FileExistsError) and tries_left):
+                is_taken = descriptor >= 0 and isinstance(error, FileExistsError)
+                if not (is_taken and tries_left):
                     raise
         raise AssertionError
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import client
-from client import errands, executors
+from client import errands
 from client.errands import Errand, carry_out, packed
 from client.testing import LoopbackServer, MockResponse, MockTransport
 from tests.leaks import no_leaks
@@ -497,30 +497,3 @@ def test_an_executor_that_was_shut_down_is_told(
         list(results)
     # The end of the iteration is of no job, and not of an earlier one.
     assert (on_error == "return") is (caught.value.request is None)
-
-
-class Forgetful(Executor):
-    """A cluster that is closed while it has work: it never answers, and takes no more."""
-
-    def __init__(self) -> None:
-        self._is_closed = False
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if self._is_closed:
-            raise RuntimeError("closed")
-        self._is_closed = True
-        return Future()
-
-
-@BOTH
-@pytest.mark.parametrize("rate", [None, "1/h"])
-def test_calls_that_are_forgotten_are_lost(
-    session: client.Session, monkeypatch: pytest.MonkeyPatch, name: str, rate: str | None
-) -> None:
-    """It is found out after some silence, whenever the next turn may come."""
-    monkeypatch.setattr(executors, "PATIENCE", 0.1)
-    results = getattr(session, name)(
-        ["http://a.test/"] * 2, executor=Forgetful(), rate=rate, on_error="return"
-    )
-
-    assert ["WorkerLost"] * 2 == [type(result).__name__ for result in results]

@@ -12,14 +12,15 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 import client
+from client import executors
 from client.testing import LoopbackServer, MockResponse, MockTransport
 from client.url import parse_url
 from tests.held_up import held_up
@@ -379,3 +380,30 @@ def test_ctrl_c_stops_all_and_says_how_far_it_came(server: LoopbackServer, name:
     assert re.fullmatch(r"3 requests done, 1[12] stopped\nfine\n", output), (
         output
     )  # the last may just be begun
+
+
+class Forgetful(Executor):
+    """A cluster that is closed while it has work: it never answers, and takes no more."""
+
+    def __init__(self) -> None:
+        self._is_closed = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self._is_closed:
+            raise RuntimeError("closed")
+        self._is_closed = True
+        return Future()
+
+
+@BOTH
+@pytest.mark.parametrize("rate", [None, "1/h"])
+def test_calls_that_are_forgotten_are_lost(
+    monkeypatch: pytest.MonkeyPatch, name: str, rate: str | None
+) -> None:
+    """It is found out after some silence, whenever the next turn may come."""
+    monkeypatch.setattr(executors, "PATIENCE", 0.1)
+    with client.Session(trust_env=False) as session:
+        results = getattr(session, name)(
+            ["http://a.test/"] * 2, executor=Forgetful(), rate=rate, on_error="return"
+        )
+        assert ["WorkerLost"] * 2 == [type(result).__name__ for result in results]
