@@ -186,9 +186,7 @@ class DownloadFile:
                 os.posix_fallocate(self.descriptor, 0, size)
             except OSError as error:
                 if error.errno not in _CANNOT_RESERVE:
-                    os.ftruncate(
-                        self.descriptor, came
-                    )  # some of it may be taken, and stays with what is kept
+                    os.ftruncate(self.descriptor, came)  # else what was taken would stay with what is kept
                     raise
 
     def write(self, data: memoryview, offset: int) -> None:

@@ -44,9 +44,9 @@ class Traces:
 
     def __init__(self, folder: Folder, name: str, temporary: str) -> None:
         """Make nothing yet."""
-        self.folder = folder
-        self.name = name
-        self.temporary = temporary
+        self.folder: Folder = folder
+        self.name: str = name
+        self.temporary: str = temporary
 
     def claim(self, clear: Callable[[], object]) -> int | None:
         """Write the first journal, which only says whose the temporary is.
@@ -109,9 +109,7 @@ class Traces:
         """Remove all: the journal last, as by it the others are found."""
         self.remove_small()
         self.folder.remove(self.temporary)
-        with contextlib.suppress(
-            OSError
-        ):  # without its temporary it is a rest, which the next download removes
+        with contextlib.suppress(OSError):  # without a temporary it is a rest: the next download removes it
             self.remove_journal()
 
     def beside(self, suffix: str) -> str:

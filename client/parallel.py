@@ -104,9 +104,8 @@ class OwnWorkers:
             except BaseException:  # Ctrl-C, when it was perhaps handed over
                 ticket.cancel()
                 raise
-        ticket.set_exception(
-            type(self.refusal)(*self.refusal.args)
-        )  # one for each: it will name the call's request
+        # One for each: it will name the call's request.
+        ticket.set_exception(type(self.refusal)(*self.refusal.args))
         return ticket
 
     def until_due(self) -> float:
@@ -183,7 +182,7 @@ class _Source:
         self._held_count = 0
         self._ready: deque[_Entry] = (
             deque()
-        )  # their host has room for them, which is theirs: the rate puts them off
+        )  # to begin when the rate allows; their host has kept room for them
         self._news: SimpleQueue[_Entry] = SimpleQueue()
         self._done: deque[_Entry] = deque()  # known to be done, in the order in which they were
         self._failure: Exception | None = None  # of the iterable, or of what is no job
@@ -308,9 +307,8 @@ class _Source:
         self.stop()
 
     def _start_ready(self) -> bool:
-        """Begin what was held back and has room at its host now; return False if the rate puts some of it off."""
-        carrier = self._carrier
-        news = self._news
+        """Begin what is ready; return False if the rate puts some of it off."""
+        carrier, news = self._carrier, self._news
         while self._ready:
             if carrier.refusal is None and carrier.until_due() > 0:
                 return False

@@ -253,9 +253,8 @@ def test_a_program_that_ends_does_not_wait_for_the_rate(name: str, program: str)
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
 
     assert (0, "200\n") == (done.returncode, done.stdout)
-    assert (
-        "" == done.stderr or program == TAKEN_BY_A_DAEMON
-    )  # which may live long enough to tell that it was stopped
+    # A daemon thread may live long enough to tell that it was stopped.
+    assert "" == done.stderr or program == TAKEN_BY_A_DAEMON
 
 
 @BOTH
