@@ -66,17 +66,15 @@ def run_downloads(
     under_way: dict[int, tuple[Mapping[str, Any], str, Ticket]] = {}
     # Of numbers: a ticket's callback that held the ticket would keep its outcome until the garbage collector came by.
     news: SimpleQueue[int] = SimpleQueue()
-    numbered = enumerate(jobs if has_end else _while_taken(jobs, carrier))
+    taken = jobs if has_end else _while_taken(jobs, carrier)
+    numbered = enumerate(_travelling(taken, run, finished))
     received = 0
     try:
         with shown(progress) as show:
             while True:
-                for number, job in itertools.islice(numbered, carrier.look_ahead - len(under_way)):
-                    try:
-                        arguments = _travelling(job, run)
-                    except OSError as error:  # there is no working directory
-                        finished(job, error)
-                        continue
+                for number, (job, arguments) in itertools.islice(
+                    numbered, carrier.look_ahead - len(under_way)
+                ):
                     ticket = carrier.begin(arguments)
                     under_way[number] = job, arguments["path"], ticket
                     ticket.add_done_callback(partial(_tell, news, number))
@@ -124,12 +122,20 @@ def _tell(news: SimpleQueue[int], number: int, _: object) -> None:
     news.put(number)
 
 
-def _travelling(job: Mapping[str, Any], run: str | None) -> Mapping[str, Any]:
-    """Return the arguments of *job* for another process, which may have another working directory."""
-    arguments = {**job, "path": _from_root(os.fspath(job["path"]))}
-    if run is not None and not job.get("overwrite"):
-        arguments["receipt"] = receipt_name(run)
-    return arguments
+def _travelling(
+    jobs: Iterable[Mapping[str, Any]], run: str | None, finished: Callable[[Mapping[str, Any], Any], None]
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield each job, and its arguments for another process, which may have another working directory."""
+    for job in jobs:
+        try:
+            arguments = {**job, "path": _from_root(os.fspath(job["path"]))}
+        except OSError as error:  # there is no working directory
+            attach_request(error, {"url": job["url"]})
+            finished(job, error)
+            continue
+        if run is not None and not job.get("overwrite"):
+            arguments["receipt"] = receipt_name(run)
+        yield job, arguments
 
 
 def _from_root(path: str) -> str:

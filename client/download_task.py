@@ -232,7 +232,7 @@ class DownloadTask:
             last.position = max(last.start, last.position - 1)
         self.resumed_from = positions(self.parts)
         check_size(self.resumed_from if self.size is None else self.size, self._max_size, self.resumed_from)
-        self._expect(self.size)
+        self._file.expect(self.size)  # without room for it: it may be another version now, and smaller
 
     def _begin(self, response: Response, answer: Answer) -> None:
         """Make the temporary and plan the parts, now that it is known what comes."""

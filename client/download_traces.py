@@ -62,7 +62,9 @@ class Traces:
             FileExistsError: A download to this very name is under way.
         """
         journal = journal_name(self.name)
-        for _ in range(3):
+        for attempt in range(20):
+            if attempt > 2:  # many begin at once
+                sleep(PAUSE)
             try:
                 descriptor = _write_new(self.folder, journal, claim_of(self.temporary))
             except FileExistsError:  # of a download that was killed, or has begun, since somebody looked

@@ -15,6 +15,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from client.errands import Errand, answer, carry_out, packed
@@ -142,11 +143,15 @@ class _OnExecutor:
             self._pacer.claim()
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any] | _Refused:
-        try:
-            return self._executor.submit(function, *arguments)
-        except Exception as cause:  # noqa: BLE001  # each executor has its own for being shut down or broken
-            self.refusal = _not_taken(cause)
-            return _Refused(_not_taken(cause))  # one for each: it will name the call's request
+        if self.refusal is None:
+            try:
+                return self._executor.submit(function, *arguments)
+            except Exception as cause:  # noqa: BLE001  # each executor has its own for being shut down or broken
+                self.refusal = WorkerLost("the executor takes no more calls")
+                self.refusal.__cause__ = cause
+        error = type(self.refusal)(*self.refusal.args)  # one for each: it will name the call's request
+        error.__cause__ = self.refusal.__cause__
+        return _Refused(error)
 
 
 class OnThreads(_OnExecutor):
@@ -302,17 +307,12 @@ class _FromElsewhere:
     def _keep_cookies(self, result: Any) -> None:
         """Put into the session's jar what *result* and the answers before it set, as if the call had been made here."""
         if isinstance(result, Response):
-            for answer in (*result.history, result):
-                keep_cookies(self._session, parse_url(answer.url), answer)
+            with suppress(Exception):  # a hook may have put anything in its place, which costs no result
+                for answer in (*result.history, result):
+                    keep_cookies(self._session, parse_url(answer.url), answer)
 
     def add_done_callback(self, function: Callable[[Any], object]) -> None:
         self._future.add_done_callback(function)
-
-
-def _not_taken(cause: Exception) -> WorkerLost:
-    error = WorkerLost("the executor takes no more calls")
-    error.__cause__ = cause
-    return error
 
 
 def _is_in_this_process(executor: Executor) -> bool:

@@ -113,30 +113,6 @@ def test_a_file_system_that_cannot_reserve_room_has_it_all_the_same(
     assert (tmp_path / "out").read_bytes() == CONTENT
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="nothing is reserved here")
-def test_room_is_reserved_for_what_goes_on_too(
-    session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before the rest comes; where there is none, what had come stays as it was."""
-    reserved: list[int] = []
-
-    def full(_: int, start: int, count: int) -> None:
-        reserved.append(start + count)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    origin.fault = lambda asked, reply: reply._replace(cut=100_000)
-    with pytest.raises(client.IncompleteBody):
-        session.download(origin.url, tmp_path / "out", parts=1)
-    (left,) = (path.read_bytes() for path in tmp_path.glob("*.part"))
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match="No space left"):
-        session.download(origin.url, tmp_path / "out", parts=1, max_size=len(CONTENT))
-
-    assert [len(CONTENT)] == reserved
-    assert 1 == len(origin.asked)
-    assert [left] == [path.read_bytes() for path in tmp_path.glob("*.part")] == [CONTENT[:100_000]]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a folder must be readable")
 def test_a_folder_need_not_be_readable(
     session: client.Session, origin: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

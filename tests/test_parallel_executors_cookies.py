@@ -108,6 +108,20 @@ def test_and_keeps_them_from_calls_beside_it(session: client.Session, server: Lo
     assert [{"cookies": {}}] * 2 == seen  # beside the redirect, and beside what it led to
 
 
+def test_a_response_that_a_hook_made_is_given_all_the_same(
+    session: client.Session, server: LoopbackServer
+) -> None:
+    """It came from nowhere, so nobody can say whose cookies it has."""
+    hooks = {"response": another}
+    (answer,) = session.map([f"{server.url}/bytes/1"], hooks=hooks, executor=ClusterLike())
+
+    assert answer.url is None
+
+
+def another(response: client.Response, **_: Any) -> client.Response:
+    return client.Response()
+
+
 seen: list[Any] = []
 
 

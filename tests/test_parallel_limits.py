@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -406,3 +406,22 @@ def test_calls_that_are_forgotten_are_lost(
             ["http://a.test/"] * 2, executor=Forgetful(), rate=rate, on_error="return"
         )
         assert ["WorkerLost"] * 2 == [type(result).__name__ for result in results]
+
+
+@BOTH
+def test_an_executor_gets_nothing_more_once_all_is_stopped_for_good(name: str) -> None:
+    """As when the program ends while a daemon thread takes results; the jobs that waited for their host too."""
+    crowd = Crowd(wait_for=2)
+    with crowded(crowd) as session, ThreadPoolExecutor(4) as pool:
+        jobs = ["http://waits.test/"] * 30
+        results = getattr(session, name)(jobs, executor=pool, per_host=1, on_error="return")
+        taken: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=lambda: deque(map(taken.put, results), 0), daemon=True).start()
+        while not crowd.begun:
+            threading.Event().wait(0.001)
+        results._source.stop_for_good()
+        crowd._full.abort()
+        found = [taken.get(timeout=10) for _ in range(30)]
+
+    assert 1 == len(crowd.begun)
+    assert {client.SessionClosed} == {type(one) for one in found[1:]}
