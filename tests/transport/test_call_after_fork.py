@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -316,28 +315,48 @@ def test_a_child_does_not_make_its_parents_descriptor_wait(response: ResponseStr
     os.set_blocking(descriptor, was_blocking)
 
 
-@pytest.mark.parametrize("is_room", [False, True])
-def test_a_child_that_cannot_replace_a_descriptor_closes_it(
-    scripted_server: ScriptedServer, is_room: bool
-) -> None:
-    """There is none left for what should stand there, or its number is above a limit that was lowered since."""
-    lower = os.pipe()
-    with half_answered(scripted_server) as response:
-        sock = response.connection.sock
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        for descriptor in lower:
-            os.close(descriptor)
+LIMITED = """
+import os, resource, sys
+import client
 
-        def read() -> None:
-            assert -1 == sock.fileno()
-            response.read()
-
-        resource.setrlimit(resource.RLIMIT_NOFILE, (sock.fileno() if is_room else 0, hard))
+lower = os.pipe()
+with client.Session(trust_env=False) as session, session.get(sys.argv[1], stream=True) as response:
+    sock = response._wire.connection.sock
+    for descriptor in lower:
+        os.close(descriptor)
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (sock.fileno() if sys.argv[2] == "room" else 0, most))
+    child = os.fork()
+    if not child:
         try:
-            status = child_does(read)
+            assert -1 == sock.fileno()
+            response.content
+        except client.ForkError:
+            os._exit(7)
         finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        assert FORK_ERROR == status
+            os._exit(1)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    print(response.text)
+"""
+
+
+@pytest.mark.parametrize("left", ["room", "nothing"])
+def test_a_child_that_cannot_replace_a_descriptor_closes_it(
+    scripted_server: ScriptedServer, left: str
+) -> None:
+    """There is none left for what should stand there, or its number is above a limit that was lowered since.
+
+    A process of its own has that limit: in this one, servers on other threads would fall to it.
+    """
+    go_on = threading.Event()
+    scripted_server.script(Expect(), Send(HEAD), Wait(go_on), Send(b"hello"), Hold())
+    command = [sys.executable, "-c", LIMITED, scripted_server.url, left]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert f"{FORK_ERROR}\n" == process.stdout.readline()
+        go_on.set()
+        assert "hello\n" == process.stdout.read()
 
 
 def test_a_socket_that_was_handed_over_is_the_childs_as_well(scripted_server: ScriptedServer) -> None:
