@@ -411,12 +411,17 @@ def test_calls_that_are_forgotten_are_lost(
 @BOTH
 def test_an_executor_gets_nothing_more_once_all_is_stopped_for_good(name: str) -> None:
     """As when the program ends while a daemon thread takes results; the jobs that waited for their host too."""
-    crowd = Crowd(wait_for=2)
+    crowd, drawn = Crowd(wait_for=2), threading.Event()
+
+    def jobs() -> Iterator[str]:
+        yield from ["http://waits.test/"] * 30
+        drawn.set()
+
     with crowded(crowd) as session, ThreadPoolExecutor(4) as pool:
-        jobs = ["http://waits.test/"] * 30
-        results = getattr(session, name)(jobs, executor=pool, per_host=1, on_error="return")
+        results = getattr(session, name)(jobs(), executor=pool, per_host=1, on_error="return")
         taken: SimpleQueue[Any] = SimpleQueue()
         threading.Thread(target=lambda: deque(map(taken.put, results), 0), daemon=True).start()
+        assert drawn.wait(10)
         while not crowd.begun:
             threading.Event().wait(0.001)
         results._source.stop_for_good()
