@@ -29,6 +29,8 @@ __all__ = ["Traces", "remove_rest", "under_way"]
 #: How often, and how many seconds, to wait for whoever has a journal locked, to see whether it is a rest.
 TRIES: Final = 200
 PAUSE: Final = 0.001
+#: How often to try to have the first journal where many begin at once; whoever looks whether it is a rest may take it.
+CLAIMS: Final = 20
 
 
 class Traces:
@@ -56,14 +58,14 @@ class Traces:
 
         Returns:
             Its descriptor, with the lock that says that the temporary is yet to come. None where somebody else has a
-            file of the journal's name: then there is no journal, and nothing can be gone on with.
+            file of the journal's name, or too many begin at once: then there is no journal to go on with.
 
         Raises:
             FileExistsError: A download to this very name is under way.
         """
         journal = journal_name(self.name)
-        for attempt in range(20):
-            if attempt > 2:  # many begin at once
+        for attempt in range(CLAIMS):
+            if attempt > 2:
                 sleep(PAUSE)
             try:
                 descriptor = _write_new(self.folder, journal, claim_of(self.temporary))

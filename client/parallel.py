@@ -180,9 +180,8 @@ class _Source:
         self._busy: dict[str | None, int] = {}
         self._held: dict[str | None, deque[_Entry]] = {}
         self._held_count = 0
-        self._ready: deque[_Entry] = (
-            deque()
-        )  # to begin when the rate allows; their host has kept room for them
+        # These begin as soon as the rate allows; their host keeps room for them.
+        self._ready: deque[_Entry] = deque()
         self._news: SimpleQueue[_Entry] = SimpleQueue()
         self._done: deque[_Entry] = deque()  # known to be done, in the order in which they were
         self._failure: Exception | None = None  # of the iterable, or of what is no job
